@@ -1,0 +1,12 @@
+"""The Inbound queue: what upstreams told becomes states and replies."""
+
+from functools import partial
+from typing import Any
+
+from recado import batches, track, wiring
+from recado.observability import observed
+
+
+@observed
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    return batches.one_by_one(event, partial(track.track, deps=wiring.deps()))

@@ -1,0 +1,124 @@
+"""The connector socket: how one kind of upstream is spoken to. One module a kind.
+
+A connector translates and never decides: what to do after an outcome is `dispatch`'s business.
+docs/adding-a-connector.md shows how to write one; the contract test runs over all of REGISTRY.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
+
+from recado.http import Answer, Exchange
+from recado.message import State
+
+
+class Abilities(Struct, frozen=True):
+    """What an upstream is able to do."""
+
+    carries_our_id: bool = False  # receipts name our reference: no ref needs to be written
+    splits_long_texts: bool = True  # takes a text whole, of any length
+    gsm7_sizes: tuple[int, int] = (160, 153)  # septets of a single segment, and of one of several
+    ucs2_sizes: tuple[int, int] = (70, 67)
+
+
+class Upstream(Struct, frozen=True, kw_only=True):
+    """One configured upstream: a connector's kind with its settings."""
+
+    name: str
+    kind: str
+    settings: dict[str, str] = {}
+    callback_secret: str = ""  # the last part of the path that its callbacks come to
+    concurrency: int = 50  # messages in flight at once
+    submit_timeout: float = 10.0  # seconds until an unanswered submit counts as uncertain
+    after_uncertain: str = "resend"  # or "report": tell the customer UNKNOWN
+    version: int = 0
+
+
+class Submit(Struct, frozen=True):
+    """One message for an upstream. `reference` is ours, to be echoed if the upstream can."""
+
+    reference: str
+    to: str
+    text: str
+    segments: int
+
+
+class Submitted(Struct, frozen=True):
+    """The upstream took it, and knows it by this id."""
+
+    upstream_id: str
+
+
+class Rejected(Struct, frozen=True):
+    """The upstream refused it for good."""
+
+    esme: str
+
+
+class Unavailable(Struct, frozen=True):
+    """Nothing was sent; worth a try after so many seconds."""
+
+    retry_after: float
+    problem: str
+
+
+class Uncertain(Struct, frozen=True):
+    """Perhaps it was sent: no answer came that says."""
+
+    problem: str
+
+
+Outcome: TypeAlias = Submitted | Rejected | Unavailable | Uncertain
+
+
+class RawCallback(Struct, frozen=True):
+    """What an upstream sent to our callback path, as it came, and when."""
+
+    upstream: str
+    method: str
+    query: str
+    headers: dict[str, str]
+    body: str
+    received_at: float
+
+
+class Receipt(Struct, frozen=True):
+    """An upstream's word on a message, found by our reference or by its own id."""
+
+    state: State
+    err: str
+    reference: str | None = None
+    upstream_id: str | None = None
+
+
+class Incoming(Struct, frozen=True):
+    """A reply (MO). Where the upstream names the message that it answers, so does this."""
+
+    source: str
+    text: str
+    upstream_event: str  # the same each time that the upstream tells of it
+    reference: str | None = None
+    upstream_id: str | None = None
+
+
+class Connector(Protocol):
+    """The functions of a connector's module."""
+
+    def abilities(self, upstream: Upstream) -> Abilities:
+        """What this upstream is able to do, by its settings."""
+
+    def submit(
+        self, submits: Sequence[Submit], upstream: Upstream, exchange: Exchange
+    ) -> list[Outcome]:
+        """Asks the upstream to send each. One outcome each, in order; raises nothing for what the
+        upstream does."""
+
+    def verify_callback(self, raw: RawCallback, upstream: Upstream) -> bool:
+        """Whether this callback is the upstream's, beyond the secret in its path."""
+
+    def parse_callback(self, raw: RawCallback, upstream: Upstream) -> list[Receipt | Incoming]:
+        """What it tells. Raises ValueError on what it can't read."""
+
+    def acknowledgement(self) -> Answer:
+        """The answer that the upstream expects once its callback is safe."""

@@ -1,0 +1,170 @@
+"""The simulator: an upstream that does not exist, and behaves by magic numbers (docs/simulator.md).
+
+Settings: `url`, where it listens ("http://127.0.0.1:8090"); `callback_url`, where it is to post its
+receipts and replies (our callback endpoint in full, with the secret); `echo`, "yes" unless set to
+"no": whether it names our reference in them, as some upstreams do.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from recado.connectors import (
+    Abilities,
+    Incoming,
+    Outcome,
+    RawCallback,
+    Receipt,
+    Rejected,
+    Submit,
+    Submitted,
+    Unavailable,
+    Uncertain,
+    Upstream,
+)
+from recado.errors import Misconfigured
+from recado.http import Answer, Exchange, Outgoing, Reached, Unreached
+from recado.message import State
+
+# SMPP 3.4, Appendix B, field "stat"; ENROUTE is no receipt's stat there, but upstreams send it.
+STATES = {
+    "ENROUTE": State.ENROUTE,
+    "ACCEPTD": State.ACCEPTED,
+    "DELIVRD": State.DELIVERED,
+    "UNDELIV": State.UNDELIVERABLE,
+    "EXPIRED": State.EXPIRED,
+    "DELETED": State.DELETED,
+    "UNKNOWN": State.UNKNOWN,
+    "REJECTD": State.REJECTED,
+}
+
+_DEFAULT_RETRY_AFTER = 1.0
+
+
+class _Question(Struct, frozen=True):
+    reference: str
+    to: str
+    text: str
+    segments: int
+    callback_url: str
+    echo: bool
+
+
+class _Answered(Struct, frozen=True):
+    id: str | None = None
+    esme: str | None = None
+
+
+class _ReceiptEvent(Struct, frozen=True, tag_field="event", tag="receipt"):
+    id: str
+    stat: str
+    err: str = "000"
+    reference: str | None = None
+
+
+class _ReplyEvent(Struct, frozen=True, tag_field="event", tag="reply", rename={"source": "from"}):
+    id: str
+    source: str
+    text: str
+    in_reply_to: str | None = None
+    reference: str | None = None
+
+
+_CallbackEvent: TypeAlias = _ReceiptEvent | _ReplyEvent
+_encoder = msgspec.json.Encoder()
+_answer_decoder: msgspec.json.Decoder[_Answered] = msgspec.json.Decoder(_Answered)
+_event_decoder: msgspec.json.Decoder[_CallbackEvent] = msgspec.json.Decoder(_CallbackEvent)
+
+
+def _needed(upstream: Upstream, name: str) -> str:
+    value = upstream.settings.get(name, "")
+    if not value:
+        raise Misconfigured(f"{upstream.name}: connector setting {name} is missing")
+    return value
+
+
+def _echoes(upstream: Upstream) -> bool:
+    return upstream.settings.get("echo", "yes") != "no"
+
+
+def abilities(upstream: Upstream) -> Abilities:
+    """By the setting `echo`; long texts are taken whole."""
+    return Abilities(carries_our_id=_echoes(upstream))
+
+
+def submit(submits: Sequence[Submit], upstream: Upstream, exchange: Exchange) -> list[Outcome]:
+    """One POST each, all at once. Raises Misconfigured where `url` or `callback_url` is missing."""
+    found = exchange([_asked(one, upstream) for one in submits])
+    return [_outcome(answer) for answer in found]
+
+
+def _asked(one: Submit, upstream: Upstream) -> Outgoing:
+    # The reference travels even when it is not to be echoed: the simulator counts doubles by it.
+    question = _Question(
+        reference=one.reference,
+        to=one.to,
+        text=one.text,
+        segments=one.segments,
+        callback_url=_needed(upstream, "callback_url"),
+        echo=_echoes(upstream),
+    )
+    return Outgoing(
+        method="POST",
+        url=_needed(upstream, "url").rstrip("/") + "/submit",
+        headers={"content-type": "application/json"},
+        body=_encoder.encode(question),
+        timeout=upstream.submit_timeout,
+        private_allowed=True,
+    )
+
+
+def _outcome(answer: Reached | Unreached) -> Outcome:
+    if isinstance(answer, Unreached):
+        if answer.sent:
+            return Uncertain(answer.problem)
+        return Unavailable(_DEFAULT_RETRY_AFTER, answer.problem)
+    if answer.status in (429, 503):
+        return Unavailable(_retry_after(answer), f"HTTP {answer.status}")
+    if answer.status != 200:
+        return Uncertain(f"HTTP {answer.status}")
+    try:
+        said = _answer_decoder.decode(answer.body)
+    except msgspec.DecodeError:
+        return Uncertain("an answer that is not understood")
+    if said.id:
+        return Submitted(said.id)
+    if said.esme:
+        return Rejected(said.esme)
+    return Uncertain("an answer without id and esme")
+
+
+def _retry_after(answer: Reached) -> float:
+    """The header's seconds; 1 where it is missing, a date, or makes no sense."""
+    written = {name.lower(): value for name, value in answer.headers.items()}.get("retry-after", "")
+    return float(written) if written.isascii() and written.isdigit() else _DEFAULT_RETRY_AFTER
+
+
+def verify_callback(raw: RawCallback, upstream: Upstream) -> bool:  # noqa: ARG001 - the Protocol's
+    """Always: the simulator signs nothing, the secret in the path is all."""
+    return True
+
+
+def parse_callback(raw: RawCallback, upstream: Upstream) -> list[Receipt | Incoming]:
+    """One receipt or reply a callback. Raises ValueError on anything else."""
+    try:
+        event = _event_decoder.decode(raw.body)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"not a simulator's callback: {error}") from error
+    reference = event.reference if _echoes(upstream) else None
+    if isinstance(event, _ReplyEvent):
+        return [Incoming(event.source, event.text, event.id, reference, event.in_reply_to)]
+    if event.stat not in STATES:
+        raise ValueError(f"unknown stat: {event.stat[:20]}")
+    return [Receipt(STATES[event.stat], event.err, reference, event.id)]
+
+
+def acknowledgement() -> Answer:
+    """An empty 204: any 2xx ends the simulator's retries."""
+    return {"statusCode": 204, "headers": {}, "body": "", "isBase64Encoded": False}

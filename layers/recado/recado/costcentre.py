@@ -1,0 +1,186 @@
+"""Cost centres, their logins, and the credentials that open them.
+
+Passwords are random, shown once, and stored as keyed hashes (HMAC-SHA-256 under the installation's
+pepper): a slow hash would cost a request 25 ms and guard nothing, since 128 random bits can't be
+guessed. A password that was imported may be weaker; it is stored the same way.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+import uuid
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+
+from recado.engine import Store
+from recado.errors import Invalid
+
+REPORT_KINDS = frozenset({"1", "2"})
+CALLBACK_METHODS = frozenset({"POST", "GET"})
+GET_FORMS = frozenset({"both", "body", "query"})
+_CACHED_SECONDS = 60.0
+
+
+class CostCentre(Struct, frozen=True, kw_only=True):
+    """A customer, and every switch that it has. Times are in seconds."""
+
+    id: str
+    name: str
+    created_at: float
+    suspended: bool = False
+    callback_url: str = ""
+    callback_method: str = "POST"
+    callback_get_form: str = "both"  # what a GET callback carries: JSON body, query string, both
+    reports: tuple[str, ...] = ("1", "2")
+    signing_secret: str = ""  # Standard Webhooks, "whsec_..."; empty: unsigned
+    time_zone: str = "America/Sao_Paulo"
+    validity: int = 86_400
+    strict_numbers: bool = False  # a leading "+" is refused
+    fixed_lines: bool = False  # a text to a fixed line is tried
+    replace_accents: bool = True  # what GSM-7 lacks is sent without its accent, not as UCS-2
+    max_segments: int = 10
+    per_second: int = 0  # requests a second; 0: unlimited
+    impediments_ok: bool = False  # impediments are answered with HTTP 200
+    version: int = 0
+
+
+class KeptPassword(Struct, frozen=True):
+    """One password's keyed hash, and until when it opens the door (None: until it is rotated)."""
+
+    digest: str
+    until: float | None = None
+
+
+class Login(Struct, frozen=True, kw_only=True):
+    """A login name, whose cost centre it opens, and its passwords (two while they overlap)."""
+
+    login: str
+    cost_centre: str
+    passwords: tuple[KeptPassword, ...]
+    version: int = 0
+
+
+def new_cost_centre_id() -> str:
+    return str(uuid.uuid4())
+
+
+def new_password() -> str:
+    """144 random bits, in characters that need no escaping in a URL or a shell."""
+    return secrets.token_urlsafe(18)
+
+
+def new_signing_secret() -> str:
+    """A Standard Webhooks secret: 192 random bits."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+
+
+def digest(password: str, pepper: bytes) -> str:
+    return hmac.new(pepper, password.encode(), hashlib.sha256).hexdigest()
+
+
+def opens(login: Login, password: str, pepper: bytes, now: float) -> bool:
+    """Whether this password opens this login now. Compares in constant time."""
+    offered = digest(password, pepper)
+    return any(
+        [
+            hmac.compare_digest(offered, kept.digest) and (kept.until is None or now < kept.until)
+            for kept in login.passwords
+        ]
+    )
+
+
+def basic_credentials(header: str) -> tuple[str, str] | None:
+    """Login and password of an `Authorization: Basic` header (RFC 7617), or None."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        login, colon, password = (
+            base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+        )
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return (login, password) if colon else None
+
+
+def checked(cost_centre: CostCentre) -> CostCentre:
+    """The cost centre itself. Raises Invalid, naming the setting, where one makes no sense."""
+    if not cost_centre.name.strip():
+        raise Invalid("name", "must not be empty")
+    if cost_centre.callback_url and not cost_centre.callback_url.startswith(
+        ("http://", "https://")
+    ):
+        raise Invalid("callback_url", "must begin with http:// or https://")
+    if cost_centre.callback_method not in CALLBACK_METHODS:
+        raise Invalid("callback_method", "must be POST or GET")
+    if cost_centre.callback_get_form not in GET_FORMS:
+        raise Invalid("callback_get_form", "must be both, body or query")
+    if not set(cost_centre.reports) <= REPORT_KINDS:
+        raise Invalid("reports", "must be 1,2, 1, 2 or none")
+    for name, low, high in (
+        ("validity", 5, 259_200),
+        ("max_segments", 1, 255),
+        ("per_second", 0, 1_000_000),
+    ):
+        if not low <= getattr(cost_centre, name) <= high:
+            raise Invalid(name, f"must be between {low} and {high}")
+    try:
+        ZoneInfo(cost_centre.time_zone)
+    except (OSError, ValueError) as error:
+        raise Invalid("time_zone", "is not a time zone of the IANA database") from error
+    return cost_centre
+
+
+class Directory:
+    """Cost centres and logins as the hot path reads them: cached for 60 s in each environment.
+
+    An unknown login is never cached, so a new customer gets in at once and guessing fills nothing.
+    """
+
+    def __init__(self, store: Store, pepper: bytes, clock: Callable[[], float]) -> None:
+        self._store, self._pepper, self._clock = store, pepper, clock
+        self._by_id: dict[str, tuple[float, CostCentre | None]] = {}
+        self._by_header: dict[str, tuple[float, CostCentre]] = {}
+
+    def forget(self) -> None:
+        """Read everything anew: the configuration has changed."""
+        self._by_id.clear()
+        self._by_header.clear()
+
+    def cost_centre(self, identifier: str) -> CostCentre | None:
+        now = self._clock()
+        cached = self._by_id.get(identifier)
+        if cached and now < cached[0]:
+            return cached[1]
+        body = self._store.config("cost-centre", identifier)
+        found = msgspec.json.decode(body, type=CostCentre) if body else None
+        self._by_id[identifier] = (now + _CACHED_SECONDS, found)
+        return found
+
+    def authenticate(self, header: str) -> CostCentre | None:
+        """The cost centre that this Authorization header opens, suspended or not, or None."""
+        now = self._clock()
+        cached = self._by_header.get(header)
+        if cached and now < cached[0]:
+            return cached[1]
+        self._by_header.pop(header, None)
+        credentials = basic_credentials(header)
+        if credentials is None:
+            return None
+        body = self._store.config("login", credentials[0])
+        if body is None:
+            return None
+        login = msgspec.json.decode(body, type=Login)
+        if not opens(login, credentials[1], self._pepper, now):
+            return None
+        found = self.cost_centre(login.cost_centre)
+        if found is not None:
+            # A password that ends sooner than the cache must end on time.
+            ends = [kept.until for kept in login.passwords if kept.until and kept.until > now]
+            self._by_header[header] = (min([now + _CACHED_SECONDS, *ends]), found)
+        return found

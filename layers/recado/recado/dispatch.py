@@ -1,0 +1,307 @@
+"""Dispatch: a packet's messages are claimed, submitted to an upstream, and their outcome is kept.
+
+A claim is durable before its submit leaves. Whoever dies in between leaves a claim that expires:
+that message is uncertain, never silently sent again. What can't go now is put back as a smaller
+packet that comes later, so that waiting fills no dead letters.
+"""
+
+import uuid
+from collections.abc import Sequence
+from itertools import groupby
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from recado.connectors import (
+    Outcome,
+    Rejected,
+    Submit,
+    Submitted,
+    Unavailable,
+    Upstream,
+)
+from recado.lifecycle import claimed, given_up, rejected, submitted, unavailable, uncertain
+from recado.message import (
+    Event,
+    Key,
+    Message,
+    Packet,
+    Recipient,
+    Record,
+    State,
+    encode,
+    key_of,
+)
+from recado.notices import emit
+from recado.observability import count
+from recado.registry import CONNECTORS
+from recado.retry import backoff
+from recado.track import reference_to
+from recado.wiring import Deps
+
+BUDGET = 20.0  # seconds of submitting in one go; what is left is put back
+_CLAIM_MARGIN = 5.0  # how much longer than its submit's time-out a claim holds
+_LONGEST_WAIT = 60.0
+_SOON = 0.5
+
+
+_packets: msgspec.json.Decoder[Packet] = msgspec.json.Decoder(Packet)
+
+
+def decode_packet(body: str) -> Packet:
+    """A packet from its queue message. Raises msgspec's errors on what is none."""
+    return _packets.decode(body)
+
+
+class Job(Struct, frozen=True):
+    """One recipient of a packet on its way through dispatch."""
+
+    packet: Packet
+    recipient: Recipient
+    upstream: Upstream
+    wanted: tuple[str, ...]  # the reports that its cost centre takes
+
+
+class Later(Struct, frozen=True):
+    """A recipient that can't go now, and how many seconds it has to wait."""
+
+    packet: Packet
+    recipient: Recipient
+    wait: float
+
+
+def dispatch(packets: Sequence[Packet], deps: Deps) -> None:
+    """Submits what the packets hold, or puts it back for later: on return each recipient has an
+    outcome, is claimed by somebody else, or waits in a new packet."""
+    stop_at = deps.clock() + BUDGET
+    jobs, later = _routed(packets, deps)
+    for upstream, line in groupby(jobs, key=lambda job: job.upstream):
+        later += _submit_line(list(line), upstream, stop_at, deps)
+    _put_back(later, deps)
+
+
+def _routed(packets: Sequence[Packet], deps: Deps) -> tuple[list[Job], list[Later]]:
+    jobs: list[Job] = []
+    later: list[Later] = []
+    for packet in packets:
+        cost_centre = deps.directory.cost_centre(packet.cost_centre)
+        wanted = cost_centre.reports if cost_centre else ()
+        for recipient in packet.recipients:
+            upstream = deps.routing.upstream_for(packet.cost_centre, recipient.to)
+            if upstream is None:
+                count("no_route")
+                later.append(_later(packet, recipient, 0.0, deps))
+            else:
+                jobs.append(Job(packet, recipient, upstream, wanted))
+    return sorted(jobs, key=lambda job: job.upstream.name), later
+
+
+def _later(packet: Packet, recipient: Recipient, at_least: float, deps: Deps) -> Later:
+    """After a growing pause; no later than its validity ends, so that it is EXPIRED on time."""
+    pause = max(at_least, backoff(packet.attempt + 1, cap=_LONGEST_WAIT))
+    remaining = packet.expires_at - deps.clock()
+    return Later(packet, recipient, min(pause, max(remaining, _SOON)))
+
+
+def _submit_line(jobs: list[Job], upstream: Upstream, stop_at: float, deps: Deps) -> list[Later]:
+    """Window by window: only as many are claimed as are in flight at once."""
+    later: list[Later] = []
+    while jobs and deps.clock() < stop_at:
+        window, jobs = jobs[: upstream.concurrency], jobs[upstream.concurrency :]
+        mine, waiting = _claim(window, upstream, deps)
+        later += waiting
+        if not mine:
+            continue
+        # Nothing goes upstream before its claim is durable: a crash must leave the claim behind.
+        deps.engine.store.settle()
+        outcomes = _submit([message for _, message in mine], upstream, deps)
+        later += _record(mine, outcomes, upstream, deps)
+        if all(isinstance(outcome, Unavailable) for outcome in outcomes):
+            break  # it is down or full: the rest need not find out one by one
+    return later + [_later(job.packet, job.recipient, 0.0, deps) for job in jobs]
+
+
+# --- claim ---------------------------------------------------------------------------------------
+
+
+def _claim(
+    window: Sequence[Job], upstream: Upstream, deps: Deps
+) -> tuple[list[tuple[Job, Message]], list[Later]]:
+    """The messages that are ours to submit now, and what has to wait. What has been dealt with
+    already, or is past its validity, is in neither."""
+    now = deps.clock()
+    token = uuid.uuid4().hex[:12]
+    fresh = [_begun(_new(job), job, token, now) for job in window]
+    stood = deps.engine.store.create(fresh)
+    later: list[Later] = []
+    written: list[tuple[Job, Record | None]] = []
+    again: list[tuple[Job, Message]] = []
+    for job, message, old in zip(window, fresh, stood, strict=True):
+        if old is None:
+            written.append((job, message))
+        elif not isinstance(old, Message) or old.state not in (State.QUEUED, State.SUBMITTING):
+            _emit_again(old, deps)
+        elif old.claim and now < old.claimed_until:
+            later.append(Later(job.packet, job.recipient, old.claimed_until - now))
+        else:
+            again.append((job, _taken_over(old, job, token, now)))
+    replaced = deps.engine.store.replace([message for _, message in again])
+    written += [(job, message) for (job, _), message in zip(again, replaced, strict=True)]
+    return _sorted(written, later, deps), later
+
+
+def _sorted(
+    written: Sequence[tuple[Job, Record | None]], later: list[Later], deps: Deps
+) -> list[tuple[Job, Message]]:
+    """Of the messages just written, those that are to be submitted."""
+    mine = []
+    for job, message in written:
+        if not isinstance(message, Message):  # somebody else was faster
+            later.append(Later(job.packet, job.recipient, _SOON))
+        elif message.state is State.SUBMITTING:
+            mine.append((job, message))
+        else:
+            count(f"messages_{message.state.lower()}")
+            emit([message], deps)
+    return mine
+
+
+def _new(job: Job) -> Message:
+    packet, recipient = job.packet, job.recipient
+    return Message(
+        cost_centre=packet.cost_centre,
+        id=recipient.id,
+        dialect=packet.dialect,
+        state=State.QUEUED,
+        due_at=packet.due_at,
+        expires_at=packet.expires_at,
+        accepted_at=packet.accepted_at,
+        to=recipient.to,
+        text=recipient.text if recipient.text is not None else packet.text or "",
+        segments=recipient.segments,
+        reference=recipient.reference,
+        batch_id=packet.batch_id,
+        history=(Event(packet.accepted_at, State.QUEUED),),
+    )
+
+
+def _begun(message: Message, job: Job, token: str, now: float) -> Message:
+    """The message claimed, or at its end where its validity is over."""
+    if now >= message.expires_at:
+        return given_up(message, now, job.wanted)
+    until = now + job.upstream.submit_timeout + _CLAIM_MARGIN
+    return claimed(message, job.upstream.name, token, now, until)
+
+
+def _taken_over(old: Message, job: Job, token: str, now: float) -> Message:
+    """A message that waited, or whose claim ran out, claimed by us; or at its end."""
+    if old.claim:
+        old = uncertain(old, old.claim, now, "its submitter did not come back")
+        count("uncertain")
+    if old.maybe_sent and job.upstream.after_uncertain == "report":
+        return given_up(old, now, job.wanted)
+    return _begun(old, job, token, now)
+
+
+def _emit_again(old: Record, deps: Deps) -> None:
+    """Redelivered after its outcome was written: what followed the write is done once more."""
+    if isinstance(old, Message) and old.upstream_ids:
+        deps.engine.store.put_refs([(old.connector, ref, key_of(old)) for ref in old.upstream_ids])
+    emit([old], deps)
+
+
+# --- submit and record ---------------------------------------------------------------------------
+
+
+def _submit(messages: Sequence[Message], upstream: Upstream, deps: Deps) -> list[Outcome]:
+    submits = [Submit(reference_to(key_of(m)), m.to, m.text, m.segments) for m in messages]
+    count("submits", len(submits))
+    return CONNECTORS[upstream.kind].submit(submits, upstream, deps.exchange)
+
+
+def _record(
+    mine: Sequence[tuple[Job, Message]],
+    outcomes: Sequence[Outcome],
+    upstream: Upstream,
+    deps: Deps,
+) -> list[Later]:
+    """Writes what came out, the refs first: a receipt must find its message as soon as its
+    outcome stands."""
+    if not CONNECTORS[upstream.kind].abilities(upstream).carries_our_id:
+        refs = [
+            (upstream.name, outcome.upstream_id, key_of(message))
+            for (_, message), outcome in zip(mine, outcomes, strict=True)
+            if isinstance(outcome, Submitted)
+        ]
+        deps.engine.store.put_refs(refs)
+    now = deps.clock()
+    changed = [
+        _after(message, outcome, message.claim, job, now)
+        for (job, message), outcome in zip(mine, outcomes, strict=True)
+    ]
+    written = deps.engine.store.replace(changed)
+    kept: list[Record] = []
+    later: list[Later] = []
+    for (job, message), outcome, record in zip(mine, outcomes, written, strict=True):
+        kept.append(record or _record_late(message, outcome, job, deps))
+        count(f"outcome_{type(outcome).__name__.lower()}")
+        if isinstance(kept[-1], Message) and kept[-1].state is State.SUBMITTING:
+            pause = outcome.retry_after if isinstance(outcome, Unavailable) else 0.0
+            later.append(_later(job.packet, job.recipient, pause, deps))
+    emit(kept, deps)
+    return later
+
+
+def _after(message: Message, outcome: Outcome, token: str, job: Job, now: float) -> Message:
+    if isinstance(outcome, Submitted):
+        return submitted(message, outcome.upstream_id, token, now, job.wanted)
+    if isinstance(outcome, Rejected):
+        return rejected(message, outcome.esme, token, now, job.wanted)
+    if isinstance(outcome, Unavailable):
+        return unavailable(message, token, now, outcome.problem)
+    message = uncertain(message, token, now, outcome.problem)
+    if job.upstream.after_uncertain == "report" and message.state is State.SUBMITTING:
+        return given_up(message, now, job.wanted)
+    return message
+
+
+def _record_late(message: Message, outcome: Outcome, job: Job, deps: Deps) -> Record:
+    """The message was changed while it was being submitted, by a receipt that was faster or by
+    somebody who took over our claim: the outcome goes on top of that."""
+    key = Key(message.cost_centre, message.id)
+    while True:
+        present = deps.engine.store.records([key])[0]
+        if not isinstance(present, Message):
+            return message
+        changed = _after(present, outcome, message.claim, job, deps.clock())
+        if changed is present:
+            return present
+        written = deps.engine.store.replace([changed])[0]
+        if written is not None:
+            return written
+
+
+# --- put back ------------------------------------------------------------------------------------
+
+
+def queue_of(packet: Packet) -> str:
+    """Batches have a queue of their own, so that they never stand before a single message."""
+    return "SubmitBulk" if packet.batch_id else "Submit"
+
+
+def _put_back(later: Sequence[Later], deps: Deps) -> None:
+    """What has to wait, in packets by where it came from and by how many seconds it waits."""
+    by_packet: dict[tuple[int, int], list[Later]] = {}
+    for item in later:
+        by_packet.setdefault((id(item.packet), int(item.wait * 2)), []).append(item)
+    for items in by_packet.values():
+        packet = items[0].packet
+        rest = replace(
+            packet,
+            recipients=tuple(item.recipient for item in items),
+            attempt=packet.attempt + 1,
+        )
+        wait = max(item.wait for item in items)
+        deps.engine.queue.send(queue_of(packet), [encode(rest)], packet.cost_centre, delay=wait)
+        count("put_back", len(items))

@@ -1,0 +1,178 @@
+"""The engine socket: Store, Queue and Blobs, the three things under which clouds differ.
+
+Each operation can be done by DynamoDB, SQS or S3 in bounded reads: what they can't do is not here,
+whatever SQL could do. The contract suite (tests/engine) holds every engine to these docstrings.
+
+Durability: a write is durable when the hop that made it is answered (its HTTP answer let go, its
+queue message done), and earlier where `settle` was called. A hop whose writes could not be made
+durable gets no answer, so it is done again; every hop may be done again.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from recado.message import Key, Record
+
+
+class Remembered(Struct, frozen=True, omit_defaults=True):
+    """An idempotency key: what was asked with it, and the id that was answered."""
+
+    cost_centre: str
+    key: str
+    body_hash: str
+    answer_id: str
+    at: float
+    queued: bool = False  # False: a repeat queues the same ids again
+
+
+class Held(Struct, frozen=True):
+    """A queue message that waits for its hour."""
+
+    id: str
+    due_at: float
+    queue: str
+    group: str
+    body: str
+
+
+class Endpoint(Struct, frozen=True):
+    """The state of a cost centre's callback URL."""
+
+    cost_centre: str
+    state: str = "open"  # "open", "stalled": a probe goes on, "parked": it answered 410
+    since: float = 0.0  # what was owed from here on has to be replayed
+    version: int = 0
+
+
+class Received(Struct, frozen=True):
+    """A queue message in hand. `receives` counts from 1."""
+
+    id: str
+    queue: str
+    group: str
+    body: str
+    receives: int = 1
+
+
+class Depth(Struct, frozen=True):
+    """What lies in a queue and in its dead letters."""
+
+    queue: str
+    ready: int
+    delayed: int
+    dead: int
+
+
+class Store(Protocol):
+    """Records, and the few small things beside them."""
+
+    def create(self, records: Sequence[Record]) -> list[Record | None]:
+        """Writes each record whose (cost centre, id) is free. For each: None, or the record that
+        stood there, untouched."""
+
+    def replace(self, records: Sequence[Record]) -> list[Record | None]:
+        """Writes each record over the one of its version. For each: the record as it stands now
+        (version one higher), or None where it has changed meanwhile."""
+
+    def records(self, keys: Sequence[Key]) -> list[Record | None]:
+        """The records, read consistently, in the order of the keys."""
+
+    def records_between(
+        self, cost_centre: str, since: float, until: float, after: str, limit: int
+    ) -> list[Record]:
+        """Up to `limit` records of a cost centre, by id, whose ids' times lie in the range and
+        which sort after the id `after`."""
+
+    def newest_to(self, number: str) -> Key | None:
+        """The newest message to this number, of any cost centre: whose reply an MO is."""
+
+    def put_refs(self, refs: Sequence[tuple[str, str, Key]]) -> None:
+        """(connector, upstream id, message): leads a receipt to its message. Repeatable."""
+
+    def by_ref(self, connector: str, upstream_id: str) -> Key | None:
+        """The message that an upstream knows by this id."""
+
+    def remember(self, entry: Remembered) -> Remembered | None:
+        """Keeps the entry if its key is free: None, or the entry that stood there."""
+
+    def mark_queued(self, entry: Remembered) -> None:
+        """The entry's submission is durable: a repeat answers and queues nothing."""
+
+    def hold(self, held: Held) -> None:
+        """Keeps a queue message until it is due. Repeatable by its id."""
+
+    def due(self, now: float, limit: int) -> list[Held]:
+        """Up to `limit` held messages that are due, the longest due first."""
+
+    def release(self, held: Held) -> None:
+        """Forgets a held message: it was put on its queue."""
+
+    def take(self, bucket: str, amount: int, limit: int, now: float) -> bool:
+        """Adds to the bucket's count of the present second, unless that would pass the limit."""
+
+    def config(self, kind: str, name: str) -> bytes | None:
+        """A configuration record's JSON."""
+
+    def configs(self, kind: str) -> list[bytes]:
+        """All records of a kind, by name."""
+
+    def put_config(self, kind: str, name: str, body: bytes, version: int) -> bool:
+        """Writes a record of version `version` over that of the version before (0: it must be
+        new). False where it stands otherwise."""
+
+    def endpoint(self, cost_centre: str) -> Endpoint:
+        """The state of a cost centre's callback URL; open where nothing was written."""
+
+    def put_endpoint(self, endpoint: Endpoint) -> bool:
+        """Writes over the endpoint of that version; False where it has changed meanwhile."""
+
+    def expire(self, now: float, limit: int) -> int:
+        """Removes up to about `limit` things whose time to live is over: how many. Zero where the
+        engine does it by itself."""
+
+    def settle(self) -> None:
+        """Returns when every write of this hop so far is durable. Before anything leaves for the
+        world outside on the strength of a write."""
+
+
+class Queue(Protocol):
+    """Queues with delay, redelivery and dead letters, fair between groups (cost centres)."""
+
+    def send(self, queue: str, bodies: Sequence[str], group: str, delay: float = 0.0) -> None:
+        """Puts messages on a queue, to be received after `delay` seconds (at most 900)."""
+
+    def bury(self, queue: str, body: str, group: str) -> None:
+        """Puts a message on the queue's dead letters."""
+
+    def receive(self, queue: str, limit: int) -> list[Received]:
+        """Takes messages in hand; each comes back after the queue's visibility timeout, and goes
+        to the dead letters after its last receive."""
+
+    def done(self, received: Sequence[Received]) -> None:
+        """Forgets messages in hand: they were dealt with."""
+
+    def depths(self) -> list[Depth]:
+        """What lies in each queue, by name."""
+
+    def redrive(self, queue: str) -> int:
+        """Puts a queue's dead letters back on it: how many."""
+
+
+class Blobs(Protocol):
+    """What is too large for a queue message."""
+
+    def put(self, name: str, content: bytes) -> None:
+        """Durable on return. Repeatable: the same name always holds the same content."""
+
+    def get(self, name: str) -> bytes:
+        """The content. Raises NotFound."""
+
+
+class Engine(Struct, frozen=True):
+    """The three together."""
+
+    store: Store
+    queue: Queue
+    blobs: Blobs

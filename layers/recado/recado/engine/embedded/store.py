@@ -1,0 +1,205 @@
+"""Store on SQLite: the only place that knows its SQL."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from recado.engine import Endpoint, Held, Remembered
+from recado.engine.embedded.database import Database
+from recado.ids import first_id
+from recado.message import Key, Message, Record, decode_record, encode
+
+_INSERT = "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?)"
+_UPDATE = (
+    "UPDATE records SET version = ?, body = ? WHERE cost_centre = ? AND id = ? AND version = ?"
+)
+_SELECT = "SELECT body FROM records WHERE cost_centre = ? AND id = ?"
+_REMEMBERED_SECONDS = 86_400.0
+
+
+class EmbeddedStore:
+    """recado.engine.Store over one Database."""
+
+    def __init__(self, database: Database, clock: Callable[[], float], retention: float) -> None:
+        self._db, self._clock, self._retention = database, clock, retention
+        self._buckets: dict[str, tuple[int, int]] = {}
+        self._expired_ref = ("", "")
+
+    def create(self, records: Sequence[Record]) -> list[Record | None]:
+        stood: list[Record | None] = []
+        for record in records:
+            number = (record.to or None) if isinstance(record, Message) else None
+            row = (record.cost_centre, record.id, record.version, number, encode(record))
+            free = self._db.write(_INSERT, row)
+            stood.append(None if free else self._record(record.cost_centre, record.id))
+        self._db.touched()
+        return stood
+
+    def replace(self, records: Sequence[Record]) -> list[Record | None]:
+        written: list[Record | None] = []
+        for record in records:
+            new: Record = replace(record, version=record.version + 1)
+            row = (new.version, encode(new), new.cost_centre, new.id, record.version)
+            written.append(new if self._db.write(_UPDATE, row) else None)
+        self._db.touched()
+        return written
+
+    def _record(self, cost_centre: str, identifier: str) -> Record | None:
+        rows = self._db.read(_SELECT, (cost_centre, identifier))
+        return decode_record(rows[0][0]) if rows else None
+
+    def records(self, keys: Sequence[Key]) -> list[Record | None]:
+        return [self._record(key.cost_centre, key.id) for key in keys]
+
+    def records_between(
+        self, cost_centre: str, since: float, until: float, after: str, limit: int
+    ) -> list[Record]:
+        rows = self._db.read(
+            "SELECT body FROM records WHERE cost_centre = ? AND id >= ? AND id > ? AND id < ?"
+            " ORDER BY id LIMIT ?",
+            (cost_centre, first_id(since), after, first_id(until + 0.001), limit),
+        )
+        return [decode_record(body) for (body,) in rows]
+
+    def newest_to(self, number: str) -> Key | None:
+        rows = self._db.read(
+            "SELECT cost_centre, id FROM records WHERE number = ? ORDER BY id DESC LIMIT 1",
+            (number,),
+        )
+        return Key(*rows[0]) if rows else None
+
+    def put_refs(self, refs: Sequence[tuple[str, str, Key]]) -> None:
+        self._db.write_many(
+            "INSERT OR REPLACE INTO refs VALUES (?, ?, ?, ?)",
+            [(connector, upstream, key.cost_centre, key.id) for connector, upstream, key in refs],
+        )
+        self._db.touched()
+
+    def by_ref(self, connector: str, upstream_id: str) -> Key | None:
+        rows = self._db.read(
+            "SELECT cost_centre, id FROM refs WHERE connector = ? AND upstream_id = ?",
+            (connector, upstream_id),
+        )
+        return Key(*rows[0]) if rows else None
+
+    def remember(self, entry: Remembered) -> Remembered | None:
+        old = self._db.read(
+            "SELECT body FROM remembered WHERE cost_centre = ? AND key = ? AND at > ?",
+            (entry.cost_centre, entry.key, entry.at - _REMEMBERED_SECONDS),
+        )
+        if old:
+            return msgspec.json.decode(old[0][0], type=Remembered)
+        self.mark_queued(entry)
+        return None
+
+    def mark_queued(self, entry: Remembered) -> None:
+        self._db.write(
+            "INSERT OR REPLACE INTO remembered VALUES (?, ?, ?, ?)",
+            (entry.cost_centre, entry.key, entry.at, msgspec.json.encode(entry).decode()),
+        )
+        self._db.touched()
+
+    def hold(self, held: Held) -> None:
+        row = (held.due_at, held.id, held.queue, held.group, held.body)
+        self._db.write("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?)", row)
+        self._db.touched()
+
+    def due(self, now: float, limit: int) -> list[Held]:
+        rows = self._db.read(
+            "SELECT id, due_at, queue, grp, body FROM held WHERE due_at <= ?"
+            " ORDER BY due_at LIMIT ?",
+            (now, limit),
+        )
+        return [Held(*row) for row in rows]
+
+    def release(self, held: Held) -> None:
+        self._db.write("DELETE FROM held WHERE due_at = ? AND id = ?", (held.due_at, held.id))
+        self._db.touched()
+
+    def take(self, bucket: str, amount: int, limit: int, now: float) -> bool:
+        # In memory: a count of the present second is worth nothing after a restart.
+        second, count = self._buckets.get(bucket, (0, 0))
+        if second != int(now):
+            second, count = int(now), 0
+        if count + amount > limit:
+            return False
+        self._buckets[bucket] = (second, count + amount)
+        return True
+
+    def config(self, kind: str, name: str) -> bytes | None:
+        rows = self._db.read("SELECT body FROM config WHERE kind = ? AND name = ?", (kind, name))
+        return bytes(rows[0][0]) if rows else None
+
+    def configs(self, kind: str) -> list[bytes]:
+        rows = self._db.read("SELECT body FROM config WHERE kind = ? ORDER BY name", (kind,))
+        return [bytes(body) for (body,) in rows]
+
+    def put_config(self, kind: str, name: str, body: bytes, version: int) -> bool:
+        if version == 0:
+            sql, row = "INSERT OR IGNORE INTO config VALUES (?, ?, 0, ?)", (kind, name, body)
+            written = self._db.write(sql, row)
+        else:
+            written = self._db.write(
+                "UPDATE config SET version = ?, body = ? WHERE kind = ? AND name = ?"
+                " AND version = ?",
+                (version, body, kind, name, version - 1),
+            )
+        self._db.touched()
+        return bool(written)
+
+    def endpoint(self, cost_centre: str) -> Endpoint:
+        body = self.config("endpoint", cost_centre)
+        return msgspec.json.decode(body, type=Endpoint) if body else Endpoint(cost_centre)
+
+    def put_endpoint(self, endpoint: Endpoint) -> bool:
+        # The first write makes version 1 of what stood at 0 without a row.
+        version = endpoint.version
+        if version == 1 and self.config("endpoint", endpoint.cost_centre) is None:
+            self._db.write(
+                "INSERT INTO config VALUES ('endpoint', ?, 1, ?)",
+                (endpoint.cost_centre, msgspec.json.encode(endpoint)),
+            )
+            self._db.touched()
+            return True
+        body = msgspec.json.encode(endpoint)
+        return version > 0 and self.put_config("endpoint", endpoint.cost_centre, body, version)
+
+    def expire(self, now: float, limit: int) -> int:
+        oldest = first_id(now - self._retention)
+        gone = self._expire_records(oldest, limit) + self._expire_refs(oldest, limit)
+        gone += self._db.write("DELETE FROM remembered WHERE at <= ?", (now - _REMEMBERED_SECONDS,))
+        self._db.touched()
+        return gone
+
+    def _expire_records(self, oldest: str, limit: int) -> int:
+        gone, cost_centre = 0, ""
+        while gone < limit:
+            rows = self._db.read(
+                "SELECT min(cost_centre) FROM records WHERE cost_centre > ?", (cost_centre,)
+            )
+            if rows[0][0] is None:
+                break
+            cost_centre = rows[0][0]
+            # An id's time is the hour at which its message was due: the key is the expiry.
+            gone += self._db.write(
+                "DELETE FROM records WHERE cost_centre = ?1 AND id IN (SELECT id FROM records"
+                " WHERE cost_centre = ?1 AND id < ?2 ORDER BY id LIMIT ?3)",
+                (cost_centre, oldest, limit - gone),
+            )
+        return gone
+
+    def _expire_refs(self, oldest: str, limit: int) -> int:
+        # Upstream ids have no order of age, so the table is walked, a stretch at a time.
+        rows = self._db.read(
+            "SELECT connector, upstream_id, id FROM refs WHERE (connector, upstream_id) > (?, ?)"
+            " ORDER BY connector, upstream_id LIMIT ?",
+            (*self._expired_ref, limit),
+        )
+        self._expired_ref = (rows[-1][0], rows[-1][1]) if len(rows) == limit else ("", "")
+        stale = [(connector, upstream) for connector, upstream, key in rows if key < oldest]
+        self._db.write_many("DELETE FROM refs WHERE connector = ? AND upstream_id = ?", stale)
+        return len(stale)
+
+    def settle(self) -> None:
+        self._db.wait()

@@ -1,0 +1,34 @@
+"""The command_status names and message states of SMPP 3.4 (sections 5.1.3, 5.2.28, Appendix B)."""
+
+from recado.message import State
+
+ROK = "ESME_ROK"
+RINVMSGLEN = "ESME_RINVMSGLEN"
+RINVCMDLEN = "ESME_RINVCMDLEN"
+RINVCMDID = "ESME_RINVCMDID"
+RSYSERR = "ESME_RSYSERR"
+RINVDSTADR = "ESME_RINVDSTADR"
+RBINDFAIL = "ESME_RBINDFAIL"
+RINVPASWD = "ESME_RINVPASWD"
+RCANCELFAIL = "ESME_RCANCELFAIL"
+RMSGQFUL = "ESME_RMSGQFUL"
+RINVNUMDESTS = "ESME_RINVNUMDESTS"
+RSUBMITFAIL = "ESME_RSUBMITFAIL"
+RTHROTTLED = "ESME_RTHROTTLED"
+RINVSCHED = "ESME_RINVSCHED"
+RINVEXPIRY = "ESME_RINVEXPIRY"
+RQUERYFAIL = "ESME_RQUERYFAIL"
+RINVOPTPARAMVAL = "ESME_RINVOPTPARAMVAL"
+
+# What a receipt calls a state (Appendix B, field "stat"). FAILED is ours: nothing of SMPP's says
+# "the gateway could not", and UNDELIV is what a customer's code does the right thing with.
+RECEIPT_STAT = {
+    State.DELIVERED: "DELIVRD",
+    State.EXPIRED: "EXPIRED",
+    State.DELETED: "DELETED",
+    State.UNDELIVERABLE: "UNDELIV",
+    State.ACCEPTED: "ACCEPTD",
+    State.UNKNOWN: "UNKNOWN",
+    State.REJECTED: "REJECTD",
+    State.FAILED: "UNDELIV",
+}

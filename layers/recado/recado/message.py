@@ -1,0 +1,239 @@
+"""The words: what a submission, a packet, a message, a batch and a reply are, and the states.
+
+A record (Message, Batch or Reply) is something that a customer is told about. It is found by
+(cost centre, id), it is written whole with a condition on its version, and the reports that it
+owes to the customer are in it.
+"""
+
+import enum
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+
+class State(enum.StrEnum):
+    """Where a message is. From ENROUTE on these are SMPP's own (3.4, section 5.2.28)."""
+
+    SCHEDULED = "SCHEDULED"  # waits for its hour
+    QUEUED = "QUEUED"  # accepted; no claim on it yet
+    SUBMITTING = "SUBMITTING"  # claimed: an upstream is being asked, or was
+    ENROUTE = "ENROUTE"  # the upstream took it
+    ACCEPTED = "ACCEPTED"  # on its way, says an upstream that tells so
+    DELIVERED = "DELIVERED"
+    UNDELIVERABLE = "UNDELIVERABLE"
+    EXPIRED = "EXPIRED"  # past its validity
+    DELETED = "DELETED"  # cancelled
+    REJECTED = "REJECTED"  # the upstream refused it
+    UNKNOWN = "UNKNOWN"  # nobody will tell
+    FAILED = "FAILED"  # our side could not
+
+
+_RANK = {
+    State.SCHEDULED: 0,
+    State.QUEUED: 1,
+    State.SUBMITTING: 2,
+    State.ENROUTE: 3,
+    State.ACCEPTED: 4,
+}
+_FINAL_RANK = 5
+_KEPT_EVENTS = 20
+
+
+def is_final(state: State) -> bool:
+    return state not in _RANK
+
+
+class Refusal(Struct, frozen=True):
+    """Why a recipient, or a whole request, can't be taken. A dialect puts it into its words."""
+
+    field: str  # "destination", "text", "validity", ...
+    reason: str  # "missing", "empty", "type", "invalid", "long", "fixed_line", ...
+    esme: str
+    detail: str = ""  # for the person who reads it: limits, positions
+
+
+class Recipient(Struct, frozen=True, omit_defaults=True):
+    """One number of a submission, checked. `id` is fixed here and never changes."""
+
+    id: str
+    as_written: str
+    to: str = ""  # 5511..., digits alone; empty where refused
+    text: str | None = None  # None: the submission's common text
+    segments: int = 0
+    reference: str | None = None
+    refusal: Refusal | None = None
+
+
+class Submission(Struct, frozen=True, omit_defaults=True):
+    """What `accept` makes durable: one message, a batch, a file of numbers."""
+
+    cost_centre: str
+    dialect: str
+    accepted_at: float
+    due_at: float
+    expires_at: float
+    recipients: tuple[Recipient, ...]
+    batch_id: str | None = None
+    text: str | None = None
+    blob: str | None = None  # where the recipients lie, when they are too many to travel in line
+
+
+class Packet(Struct, frozen=True, omit_defaults=True):
+    """What `dispatch` takes: at most 100 recipients whose ids are fixed. Waiting makes a smaller
+    packet with a later attempt."""
+
+    cost_centre: str
+    dialect: str
+    accepted_at: float
+    due_at: float
+    expires_at: float
+    recipients: tuple[Recipient, ...]
+    batch_id: str | None = None
+    text: str | None = None
+    attempt: int = 0
+
+
+class Event(Struct, frozen=True, omit_defaults=True):
+    """One line of a message's history."""
+
+    at: float
+    state: State
+    note: str = ""
+
+
+class Attempt(Struct, frozen=True, omit_defaults=True):
+    """One try at a callback: the HTTP status, or 0 with what went wrong."""
+
+    at: float
+    status: int = 0
+    note: str = ""
+
+
+class Report(Struct, frozen=True, omit_defaults=True):
+    """Something owed to the customer. It is owed until given_at or abandoned_at is set."""
+
+    kind: str  # "1": the submit's outcome, "2": the final state, "reply", "batch"
+    owed_at: float
+    stat: str = ""  # kind 1: an ESME_ name; kind 2: a receipt's stat
+    err: str = ""
+    given_at: float | None = None
+    abandoned_at: float | None = None
+    attempts: int = 0
+    tries: tuple[Attempt, ...] = ()  # the newest ten
+
+    @property
+    def owed(self) -> bool:
+        return self.given_at is None and self.abandoned_at is None
+
+
+class Message(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="message"):
+    """One MT from its claim on. Under 1 KB as a rule: a write on DynamoDB costs by the KB."""
+
+    cost_centre: str
+    id: str
+    dialect: str
+    state: State
+    due_at: float
+    expires_at: float
+    accepted_at: float
+    to: str = ""
+    text: str = ""
+    segments: int = 0
+    reference: str | None = None
+    batch_id: str | None = None
+    connector: str = ""
+    upstream_ids: tuple[str, ...] = ()
+    claim: str = ""  # the token of who is submitting it
+    claimed_until: float = 0.0
+    submits: int = 0  # how often an upstream was asked; above 1 it may have been doubled
+    maybe_sent: bool = False  # a submit ended without a word on whether it was taken
+    ours: bool = False  # the final state is our own guess (UNKNOWN), and may be corrected
+    history: tuple[Event, ...] = ()
+    reports: tuple[Report, ...] = ()
+    version: int = 0
+
+
+class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="batch"):
+    """One request for many. Its list (ids in the request's order, refusals) lies in a blob."""
+
+    cost_centre: str
+    id: str
+    dialect: str
+    due_at: float
+    accepted_at: float
+    count: int
+    blob: str = ""
+    state: State = State.QUEUED  # DELETED when cancelled before it was expanded
+    announced_at: float | None = None  # from here on its messages' reports may go
+    reports: tuple[Report, ...] = ()
+    version: int = 0
+
+
+class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="reply"):
+    """An MO, and the MT that it answers."""
+
+    cost_centre: str
+    id: str
+    dialect: str
+    message_id: str
+    source: str
+    text: str
+    received_at: float
+    reference: str | None = None
+    reports: tuple[Report, ...] = ()
+    version: int = 0
+
+
+Record: TypeAlias = Message | Batch | Reply
+
+
+class Key(Struct, frozen=True):
+    """What finds a record."""
+
+    cost_centre: str
+    id: str
+
+
+def key_of(record: Record) -> Key:
+    return Key(record.cost_centre, record.id)
+
+
+_encoder = msgspec.json.Encoder()
+_record_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
+
+
+def encode(thing: Struct) -> str:
+    """A record or a packet as JSON text."""
+    return _encoder.encode(thing).decode()
+
+
+def decode_record(body: str | bytes) -> Record:
+    return _record_decoder.decode(body)
+
+
+def may_become(message: Message, state: State) -> bool:
+    """States go forward only. A final state that an upstream gave never changes; an UNKNOWN of
+    our own may still be corrected."""
+    if is_final(message.state):
+        return message.ours and is_final(state)
+    return _RANK.get(state, _FINAL_RANK) > _RANK[message.state]
+
+
+def moved(message: Message, state: State, at: float, note: str = "") -> Message:
+    """The message in its new state, with a line of history. Raises ValueError on a step back."""
+    if not may_become(message, state):
+        raise ValueError(f"{message.state} does not become {state}")
+    return noted(replace(message, state=state, ours=False), at, note)
+
+
+def noted(message: Message, at: float, note: str) -> Message:
+    """The message with a line of history, unless its last line says the same. Kept are the first
+    line and the newest: a record must stay small, however often an upstream is down."""
+    history = message.history
+    if history and (history[-1].state, history[-1].note) == (message.state, note):
+        return message
+    if len(history) >= _KEPT_EVENTS:
+        history = (history[0], *history[-(_KEPT_EVENTS - 2) :])
+    return replace(message, history=(*history, Event(at, message.state, note)))

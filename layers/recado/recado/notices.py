@@ -1,0 +1,72 @@
+"""What travels on the Notify queue: never a report itself, only where to look for what is owed."""
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from recado.message import Key, Record, encode
+from recado.report import next_owed
+from recado.wiring import Deps
+
+QUEUE = "Notify"
+
+
+class Look(Struct, frozen=True, tag="look"):
+    """Look at this record: it may owe something."""
+
+    cost_centre: str
+    id: str
+
+
+class Probe(Struct, frozen=True, tag="probe"):
+    """Try a stalled cost centre's endpoint with this record."""
+
+    cost_centre: str
+    id: str
+    sent_at: float
+    attempt: int = 1
+
+
+class Replay(Struct, frozen=True, tag="replay"):
+    """Look at every record of a time range, page by page. `again`: what was given in that time is
+    owed anew."""
+
+    cost_centre: str
+    since: float
+    until: float
+    after: str = ""
+    again: bool = False
+
+
+Notice: TypeAlias = Look | Probe | Replay
+_decoder: msgspec.json.Decoder[Notice] = msgspec.json.Decoder(Notice)
+
+
+def decode_notice(body: str) -> Notice:
+    """A notice from its queue message. Raises msgspec's errors on what is none."""
+    return _decoder.decode(body)
+
+
+def send(notice: Notice, deps: Deps, delay: float = 0.0) -> None:
+    """Puts a notice on the queue, to be dealt with after `delay` seconds."""
+    deps.engine.queue.send(QUEUE, [encode(notice)], notice.cost_centre, delay=delay)
+
+
+def look_later(key: Key, delay: float, deps: Deps) -> None:
+    """Looks at a record again after `delay` seconds."""
+    send(Look(key.cost_centre, key.id), deps, delay)
+
+
+def emit(records: Iterable[Record], deps: Deps) -> None:
+    """Looks at those of the records that owe something, where there is somebody to tell."""
+    looks: dict[str, list[str]] = {}
+    for record in records:
+        if next_owed(record) is not None:
+            look = Look(record.cost_centre, record.id)
+            looks.setdefault(record.cost_centre, []).append(encode(look))
+    for name, bodies in looks.items():
+        cost_centre = deps.directory.cost_centre(name)
+        if cost_centre is not None and cost_centre.callback_url:
+            deps.engine.queue.send(QUEUE, bodies, name)

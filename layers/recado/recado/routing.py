@@ -1,0 +1,58 @@
+"""Which upstream a message goes through: the first route that matches."""
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct
+
+from recado.connectors import Upstream
+from recado.engine import Store
+
+_CACHED_SECONDS = 60.0
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """Messages of a cost centre (empty: any) to numbers with a prefix (empty: all) go to an
+    upstream. Routes are tried by name."""
+
+    name: str
+    upstream: str
+    cost_centre: str = ""
+    prefix: str = ""
+    version: int = 0
+
+
+class Routing:
+    """Routes and upstreams as the hot path reads them: cached for 60 s in each environment."""
+
+    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+        self._store, self._clock = store, clock
+        self._routes: list[Route] = []
+        self._upstreams: dict[str, Upstream] = {}
+        self._until = 0.0
+
+    def forget(self) -> None:
+        """Read everything anew: the configuration has changed."""
+        self._until = 0.0
+
+    def _fresh(self) -> None:
+        now = self._clock()
+        if now < self._until:
+            return
+        self._routes = [msgspec.json.decode(b, type=Route) for b in self._store.configs("route")]
+        upstreams = [msgspec.json.decode(b, type=Upstream) for b in self._store.configs("upstream")]
+        self._upstreams = {upstream.name: upstream for upstream in upstreams}
+        self._until = now + _CACHED_SECONDS
+
+    def upstream(self, name: str) -> Upstream | None:
+        """The upstream of that name."""
+        self._fresh()
+        return self._upstreams.get(name)
+
+    def upstream_for(self, cost_centre: str, number: str) -> Upstream | None:
+        """Where a message of this cost centre to this number goes, or None: no route matches."""
+        self._fresh()
+        for route in self._routes:
+            if route.cost_centre in ("", cost_centre) and number.startswith(route.prefix):
+                return self._upstreams.get(route.upstream)
+        return None

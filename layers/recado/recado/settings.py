@@ -1,0 +1,39 @@
+"""The installation's settings, from the environment: RECADO_ and the name in capitals."""
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from recado.errors import Misconfigured
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What holds for the whole installation; what varies by customer is in its cost centre."""
+
+    retention_days: int = 90  # how long messages are kept, from their due date
+    callback_hours: float = 24.0  # how long an unanswered report is tried
+    private_callbacks: bool | None = None  # may callback URLs reach private addresses; None: no,
+    # but yes on a machine where the gateway itself listens on loopback alone
+    public_base_url: str = ""  # where upstreams reach us
+    log_level: str = "INFO"
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings in the environment. Raises Misconfigured, naming the variable."""
+    given = {
+        field: environment[f"RECADO_{field.upper()}"]
+        for field in Settings.__struct_fields__
+        if f"RECADO_{field.upper()}" in environment
+    }
+    for name, value in given.items():
+        try:
+            msgspec.convert({name: value}, Settings, strict=False)
+        except msgspec.ValidationError as error:
+            raise Misconfigured(f"RECADO_{name.upper()}={value}: {error}") from error
+    settings = msgspec.convert(given, Settings, strict=False)
+    if settings.retention_days < 1 or settings.callback_hours <= 0:
+        raise Misconfigured("RECADO_RETENTION_DAYS and RECADO_CALLBACK_HOURS must be above zero")
+    if settings.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        raise Misconfigured("RECADO_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR")
+    return settings

@@ -1,0 +1,200 @@
+"""`recado`: the gateway's command line.
+
+Commands that read or change an installation run inside the node that has the data directory, if
+one runs (node/control.py), and else on the directory itself.
+"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+
+from node import cli_costcentre, cli_print
+from node.cli_ask import DataOption, JsonOption, ask, moment
+from recado.errors import RecadoError
+from recado.settings import read_settings
+
+app = typer.Typer(
+    help="Recado: an SMS gateway in one process and one directory.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+message_app = typer.Typer(help="What became of a message.", no_args_is_help=True)
+queue_app = typer.Typer(help="Queues and their dead letters.", no_args_is_help=True)
+app.add_typer(cli_costcentre.app, name="costcentre")
+app.add_typer(message_app, name="message")
+app.add_typer(queue_app, name="queue")
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def up(
+    data: DataOption = Path("data"),
+    host: Annotated[
+        str, typer.Option(envvar="RECADO_HOST", help="The address to listen on.")
+    ] = "127.0.0.1",
+    http_port: Annotated[
+        int, typer.Option(envvar="RECADO_HTTP_PORT", min=0, max=65535, help="0: any free one.")
+    ] = 8080,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(envvar="RECADO_TLS_CERTIFICATE", help="PEM; with --tls-key.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(envvar="RECADO_TLS_KEY", help="PEM.")] = None,
+    simulator: Annotated[bool, typer.Option(help="Start a simulator beside the gateway.")] = True,
+    simulator_url: Annotated[
+        str | None, typer.Option(help="Use the simulator that runs there instead.")
+    ] = None,
+) -> None:
+    """Run the gateway: front door, workers, and one durable directory."""
+    from node.up import UpSettings
+    from node.up import up as run
+
+    settings = read_settings(os.environ)
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    told = UpSettings(
+        data=data,
+        host=host,
+        http_port=http_port,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+        simulator=simulator,
+        simulator_url=simulator_url,
+    )
+    run(told, settings, cli_print.started)
+
+
+@app.command()
+def simulator(
+    log: Annotated[Path, typer.Option(help="Its log of what it took, one JSON line each.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8090,
+    host: Annotated[str, typer.Option()] = "127.0.0.1",
+    receipt_delay: Annotated[
+        float, typer.Option(min=0.0, help="Seconds from a submit to its receipt.")
+    ] = 0.05,
+    parent_pipe: Annotated[
+        bool, typer.Option("--parent-pipe", help="End when standard input ends.")
+    ] = False,
+    announce: Annotated[
+        bool, typer.Option("--announce", help="Print the port as JSON when listening.")
+    ] = False,
+) -> None:
+    """Run an upstream that does not exist: it behaves by magic numbers (docs/simulator.md)."""
+    from node.simulator import SimulatorSettings, run
+
+    settings = SimulatorSettings(host=host, port=port, log=log, receipt_delay=receipt_delay)
+    try:
+        run(settings, parent_pipe=parent_pipe, announce=announce)
+    except OSError as error:
+        fail(f"can't listen on {host}:{port}: {error.strerror}")
+
+
+@app.command()
+def send(
+    cost_centre: Annotated[str, typer.Option(help="Its id, login or name.")],
+    to: Annotated[str, typer.Option(help="The number to send to.")],
+    text: Annotated[str, typer.Argument(help="The text.")],
+    data: DataOption = Path("data"),
+    as_json: JsonOption = False,
+) -> None:
+    """Send one message in a cost centre's name."""
+    result = ask(data, "send_message", which=cost_centre, to=to, text=text)
+    cli_print.shown(result, as_json)
+
+
+@message_app.command("show")
+def message_show(
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="The message's id.")],
+    data: DataOption = Path("data"),
+    as_json: JsonOption = False,
+) -> None:
+    """State, history, and each try at a callback."""
+    cli_print.message(ask(data, "message_show", identifier=identifier), as_json)
+
+
+@app.command()
+def replay(
+    cost_centre: Annotated[str, typer.Option(help="Its id, login or name.")],
+    since: Annotated[str, typer.Option(help="ISO 8601, or a while ago: 90s, 30m, 2h, 3d.")],
+    until: Annotated[str | None, typer.Option(help="The same; now by default.")] = None,
+    data: DataOption = Path("data"),
+    as_json: JsonOption = False,
+) -> None:
+    """Give every report and reply of a time range to the callback URL once more."""
+    result = ask(
+        data,
+        "replay",
+        which=cost_centre,
+        since=moment(since),
+        until=None if until is None else moment(until),
+    )
+    cli_print.shown(result, as_json)
+
+
+@queue_app.command("list")
+def queue_list(data: DataOption = Path("data"), as_json: JsonOption = False) -> None:
+    """What lies in each queue, and in its dead letters."""
+    cli_print.table(ask(data, "queue_list"), as_json, ("queue", "ready", "delayed", "dead"))
+
+
+@queue_app.command("redrive")
+def queue_redrive(
+    name: Annotated[str, typer.Argument(help="The queue whose dead letters go back on it.")],
+    data: DataOption = Path("data"),
+    as_json: JsonOption = False,
+) -> None:
+    """Put a queue's dead letters back on it."""
+    cli_print.shown(ask(data, "queue_redrive", name=name), as_json)
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="A directory that does not exist yet.")],
+    data: DataOption = Path("data"),
+    as_json: JsonOption = False,
+) -> None:
+    """Copy the data directory as it is at one instant; the gateway may be running."""
+    from node.backup import backup as run
+
+    run(data, target)
+    cli_print.shown({"backup": str(target)}, as_json)
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="A backup.")],
+    data: DataOption = Path("data"),
+    as_json: JsonOption = False,
+) -> None:
+    """Make a data directory of a backup. The gateway must not be running on it."""
+    from node.backup import restore as run
+
+    run(source, data)
+    cli_print.shown({"data": str(data)}, as_json)
+
+
+def fail(problem: str) -> None:
+    """One clear line, and exit status 1."""
+    errors.print(f"recado: {problem}", style="red", markup=False)
+    raise SystemExit(1)
+
+
+def main() -> Any:
+    """The entry point: what a person caused is told in one line, never as a stack trace."""
+    try:
+        app()
+    except RecadoError as error:
+        fail(str(error))
+    except msgspec.MsgspecError as error:
+        fail(f"can't be read: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""CloudFormation's YAML as plain data. Whatever is not understood raises Misconfigured, in one line
+that names the resource."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import yaml
+
+from recado.errors import Misconfigured
+
+Tree: TypeAlias = dict[str, Any]
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads the short forms as the long ones that they stand for: `!Ref X` is {"Ref": "X"},
+    `!GetAtt X.Arn` is {"Fn::GetAtt": ["X", "Arn"]}."""
+
+
+def _short_form(loader: _Loader, tag: str, node: yaml.Node) -> Tree:
+    value: Any
+    if isinstance(node, yaml.MappingNode):
+        value = loader.construct_mapping(node, deep=True)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = node.value
+    if tag == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {tag if tag in ("Ref", "Condition") else f"Fn::{tag}": value}
+
+
+_Loader.add_multi_constructor("!", _short_form)
+
+
+def load(path: Path) -> Tree:
+    """A template that has Resources. Raises Misconfigured where the file is none."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            template = yaml.load(file, Loader=_Loader)  # noqa: S506 # it is a SafeLoader
+    except OSError as error:
+        raise Misconfigured(f"{path.name}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise Misconfigured(f"{path.name}: {' '.join(str(error).split())}") from error
+    if not isinstance(template, dict) or not isinstance(template.get("Resources"), dict):
+        raise Misconfigured(f"{path.name}: Resources is missing")
+    return template
+
+
+def of_type(template: Tree, kind: str) -> Iterator[tuple[str, Tree]]:
+    """Logical id and properties of each resource of a type."""
+    for name, resource in template["Resources"].items():
+        if isinstance(resource, dict) and resource.get("Type") == kind:
+            yield name, mapping(name, resource, "Properties")
+
+
+def mapping(where: str, properties: Tree, name: str) -> Tree:
+    """A property that is a mapping itself; empty where it is missing."""
+    value = properties.get(name) or {}
+    if not isinstance(value, dict):
+        raise not_understood(where, name, value)
+    return value
+
+
+def text(where: str, properties: Tree, name: str) -> str:
+    """A property that is written out, and no !If or !Sub that CloudFormation would work out."""
+    value = _needed(where, properties, name)
+    if not isinstance(value, str):
+        raise not_understood(where, name, value)
+    return value
+
+
+def number(where: str, properties: Tree, name: str) -> int:
+    """A whole number that is written out, not negative."""
+    value = _needed(where, properties, name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise not_understood(where, name, value)
+    return value
+
+
+def arn_of(where: str, properties: Tree, name: str) -> str:
+    """The resource whose ARN a property asks for."""
+    match _needed(where, properties, name):
+        case {"Fn::GetAtt": [str(resource), "Arn"]}:
+            return resource
+        case value:
+            raise not_understood(where, name, value)
+
+
+def _needed(where: str, properties: Tree, name: str) -> Any:
+    if properties.get(name) is None:
+        raise Misconfigured(f"{where}: {name} is missing")
+    return properties[name]
+
+
+def not_understood(where: str, name: str, value: Any) -> Misconfigured:
+    return Misconfigured(f"{where}: {name} {value!r} is not understood")

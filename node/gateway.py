@@ -1,0 +1,122 @@
+"""The front door's handling: HTTP becomes an API Gateway event, and the answer leaves only after
+the commit that makes it true."""
+
+import base64
+import sqlite3
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from node.http_server import RawRequest, Reply
+from node.template import Router
+from recado import esme
+from recado.dialects import zoug
+from recado.engine.embedded.database import Database
+from recado.http import Answer, Event
+from recado.ids import new_id
+from recado.message import Refusal
+from recado.observability import count, log
+
+Function: TypeAlias = Callable[[Event, Any], Any]
+
+# The statuses that the server gives by itself, as refusals: field, reason, code, text.
+_SERVER_REFUSALS = {
+    400: Refusal("request", "type", esme.RINVCMDLEN, "is not valid HTTP!"),
+    408: Refusal("request", "type", esme.RINVCMDLEN, "took too long!"),
+    411: Refusal("request", "type", esme.RINVCMDLEN, "has no length!"),
+    413: Refusal("body", "large", esme.RINVCMDLEN),
+    431: Refusal("headers", "large", esme.RINVCMDLEN, "are too large!"),
+    501: Refusal("request", "type", esme.RINVCMDLEN, "asks for what we can't do!"),
+    503: Refusal("gateway", "busy", esme.RMSGQFUL),
+}
+_FAULT = Refusal("request", "fault", esme.RSYSERR)
+
+
+class Gateway:
+    """Answers requests by calling the functions that the template's routes name."""
+
+    def __init__(
+        self,
+        router: Router,
+        functions: Mapping[str, Function],
+        database: Database,
+        clock: Callable[[], float],
+    ) -> None:
+        self._router, self._functions = router, functions
+        self._database, self._clock = database, clock
+
+    def handle(self, request: RawRequest, reply: Reply) -> None:
+        """Calls the function, which never blocks here, and keeps its answer until the commit."""
+        path, _, query = request.target.partition("?")
+        match = self._router.find(request.method, path)
+        event = event_of(request, path, query, match.route_key, match.parameters)
+        try:
+            answer = self._functions[match.function](event, None)
+        except Exception:  # `observed` has logged it
+            answer = self._fault()
+
+        def durable(problem: BaseException | None) -> None:
+            if problem is not None:
+                count("commits_failed")
+                log.error("a commit failed: %s", _named(problem))
+            _send(answer if problem is None else self._fault(), reply)
+
+        self._database.then(durable)
+
+    def _fault(self) -> Answer:
+        return zoug.refused(_FAULT, new_id(self._clock()), None)
+
+    def refuse(self, status: int) -> tuple[Mapping[str, str], bytes]:
+        """What the server answers by itself, in the dialect's form."""
+        refusal = _SERVER_REFUSALS.get(status, _FAULT)
+        answer = zoug.refused(refusal, new_id(self._clock()), None)
+        return answer["headers"], answer["body"].encode()
+
+
+def _named(problem: BaseException) -> str:
+    # SQLite's own words hold no customer's data; anything else might.
+    return str(problem) if isinstance(problem, sqlite3.Error) else type(problem).__name__
+
+
+def _send(answer: Answer, reply: Reply) -> None:
+    body: str = answer.get("body", "")
+    content = base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode()
+    reply(answer["statusCode"], answer.get("headers", {}), content)
+
+
+def event_of(
+    request: RawRequest, path: str, query: str, route_key: str, parameters: Mapping[str, str]
+) -> Event:
+    """The event (payload format 2.0) that API Gateway would make of the request. It sends as text
+    what the content type calls text, and everything else in base64."""
+    headers: dict[str, str] = {}
+    for name, value in request.headers:
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    event: Event = {
+        "version": "2.0",
+        "routeKey": route_key,
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": headers,
+        "requestContext": {
+            "http": {"method": request.method, "path": path, "sourceIp": request.peer},
+            "routeKey": route_key,
+            "stage": "$default",
+        },
+        "isBase64Encoded": False,
+    }
+    if parameters:
+        event["pathParameters"] = dict(parameters)
+    if request.body:
+        _put_body(event, request.body, headers.get("content-type", ""))
+    return event
+
+
+def _put_body(event: Event, body: bytes, content_type: str) -> None:
+    if content_type.startswith(("application/json", "text/")):
+        try:
+            event["body"] = body.decode()
+            return
+        except UnicodeDecodeError:
+            pass
+    event["body"] = base64.b64encode(body).decode()
+    event["isBase64Encoded"] = True

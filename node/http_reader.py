@@ -1,0 +1,280 @@
+"""From a connection's bytes to requests: httptools parses, framing and limits are ours.
+
+What httptools leaves to its user (RFC 9112): it reads a request with an Upgrade header as if it
+had no body, and then takes the body for the next request; it holds header lines of any length; it
+lets any transfer coding pass whose last one is chunked.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import httptools
+from msgspec import Struct
+
+
+class RawRequest(Struct, frozen=True):
+    """A request as it came. The target is path and query as sent, in ASCII (of the absolute form
+    the path and query alone); header names are lower case, values decoded as latin-1."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    peer: str
+
+
+class Limits(Struct, frozen=True):
+    """What a client may take, in bytes, seconds and connections."""
+
+    header_bytes: int = 10_240  # request line and headers
+    body_bytes: int = 6 * 1024 * 1024
+    header_seconds: float = 30  # from a request's first byte to the end of its headers
+    body_seconds: float = 30  # for the whole of its body; and for a client to take an answer off
+    idle_seconds: float = 75
+    connections: int = 10_000
+
+
+IDLE: Final = 0  # between requests
+HEAD: Final = 1
+BODY: Final = 2
+
+# What the answer says of the connection: nothing in 1.1 while it is kept.
+KEEP: Final = ""
+KEEP_OLD: Final = "Connection: keep-alive\r\n"
+CLOSE: Final = "Connection: close\r\n"
+
+_FRAMING = frozenset(("content-length", "transfer-encoding"))
+_LOOKED_AT = _FRAMING | {"host", "expect"}
+_REQUEST_LINE = len("  HTTP/1.1\r\n\r\n")  # what method and target do not count
+_ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+_CHUNKING = 64 * 1024  # of chunk headers and the like, above as much again as the body's limit
+
+
+class _Refused(Exception):
+    pass
+
+
+class Reader:
+    """One connection's requests. After `feed`: complete ones are in `requests`, each with what
+    its answer has to say of the connection; `refused` is the status to answer after them, once
+    the bytes are no request that we take; `expects` tells that the client waits for a 100."""
+
+    __slots__ = (
+        "_begun",
+        "_body",
+        "_body_size",
+        "_clock",
+        "_fields",
+        "_headers",
+        "_limits",
+        "_method",
+        "_muted",
+        "_parser",
+        "_peer",
+        "_persistence",
+        "_raw",
+        "_size",
+        "_upgrade",
+        "_url",
+        "expects",
+        "last",
+        "phase",
+        "refused",
+        "requests",
+        "since",
+        "surplus",
+    )
+
+    def __init__(self, limits: Limits, peer: str, clock: Callable[[], float]) -> None:
+        self.requests: deque[tuple[RawRequest, str]] = deque()
+        self.refused = 0
+        self.expects = False
+        self.last = False  # no request is read after one that closes the connection
+        self.surplus = False  # bytes came that nobody will read
+        self.phase: int = IDLE
+        self.since = 0.0  # when the phase began
+        self._limits = limits
+        self._peer = peer
+        self._clock = clock
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._muted = False
+        self._begun = 0  # messages that began within this feed
+        self._raw = 0
+        self._size = 0
+        self._method = ""
+        self._url = b""
+        self._headers: list[tuple[str, str]] = []
+        self._fields: list[tuple[str, str]] = []
+        self._body: list[bytes] = []
+        self._body_size = 0
+        self._persistence = KEEP
+        self._upgrade = False
+
+    def release(self) -> None:
+        """Lets go of the parser, which refers back to the reader."""
+        self._parser = None
+
+    def feed(self, data: bytes) -> None:
+        """Takes what came."""
+        if self.refused or self.last:
+            self.surplus = True
+            return
+        touched = self.phase != IDLE
+        self._begun = 0
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            if self.last:
+                self.surplus = True
+            else:
+                self.refused = self.refused or 400
+        if self.phase != IDLE:
+            self._check_raw(len(data) if self._begun + touched == 1 else 0)
+
+    def _parse(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while True:
+            try:
+                self._parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
+                self._read_on()
+            else:
+                return
+
+    def _read_on(self) -> None:
+        """We change to no other protocol, so what follows is this request's body and then the next
+        request: a fresh parser is led there by a head of the same framing."""
+        framing = "".join(f"{n}: {v}\r\n" for n, v in self._fields if n in _FRAMING)
+        if not framing:
+            framing = "content-length: 0\r\n"
+        closing = CLOSE if self._persistence is CLOSE else ""
+        self._upgrade = False
+        self._parser = httptools.HttpRequestParser(self)
+        self._muted = True
+        self._parser.feed_data(f"POST / HTTP/1.1\r\n{closing}{framing}\r\n".encode("latin-1"))
+        self._muted = False
+
+    def _check_raw(self, fed: int) -> None:
+        """Bounds what the parser holds back of an unfinished line, or reads and does not tell."""
+        self._raw += fed
+        if self.phase == HEAD and self._raw > self._limits.header_bytes:
+            self.refused = self.refused or 431
+        elif self._raw > 2 * self._limits.body_bytes + _CHUNKING:
+            self.refused = self.refused or 413
+
+    def _refuse(self, status: int) -> None:
+        self.refused = status
+        raise _Refused
+
+    # The parser's callbacks.
+
+    def on_message_begin(self) -> None:
+        if self._muted:
+            return
+        self._begun += 1
+        self._raw = 0
+        self._size = _REQUEST_LINE
+        self._url = b""
+        self._headers = []
+        self._fields = []
+        self.phase = HEAD
+        self.since = self._clock()
+
+    def on_url(self, url: bytes) -> None:
+        if self._muted:
+            return
+        self._url += url
+        self._size += len(url)
+        if self._size > self._limits.header_bytes:
+            self._refuse(431)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._muted:
+            return
+        self._size += len(name) + len(value) + 4
+        if self._size > self._limits.header_bytes:
+            self._refuse(431)
+        if self.phase == BODY:
+            return  # a trailer: may be left out (RFC 9110, section 6.5.1)
+        lower = name.decode("latin-1").lower()
+        field = (lower, value.decode("latin-1"))
+        self._headers.append(field)
+        if lower in _LOOKED_AT:
+            self._fields.append(field)
+
+    def on_headers_complete(self) -> None:
+        if self._muted:
+            return
+        parser = self._parser
+        version = parser.get_http_version()
+        self._method = parser.get_method().decode()
+        if self._size + len(self._method) > self._limits.header_bytes:
+            self._refuse(431)
+        if version not in {"1.1", "1.0"}:
+            self._refuse(400)
+        if not parser.should_keep_alive():
+            self._persistence = CLOSE
+        else:
+            self._persistence = KEEP if version == "1.1" else KEEP_OLD
+        self._check_fields(modern=version == "1.1")
+        self._upgrade = parser.should_upgrade()
+        self._body = []
+        self._body_size = 0
+        self.phase = BODY
+        self.since = self._clock()
+
+    def _check_fields(self, modern: bool) -> None:
+        hosts = 0
+        codings = []
+        for name, value in self._fields:
+            if name == "host":
+                hosts += 1
+            elif name == "content-length":
+                if int(value) > self._limits.body_bytes:
+                    self._refuse(413)
+            elif name == "transfer-encoding":
+                codings.append(value.lower())
+            else:
+                self.expects = modern and value.lower() == "100-continue"
+        if hosts > 1 or (modern and not hosts) or (codings and not modern):
+            self._refuse(400)  # RFC 9112, sections 3.2 and 6.1
+        if codings and codings != ["chunked"]:
+            self._refuse(501)
+
+    def on_body(self, body: bytes) -> None:
+        self.expects = False
+        self._body_size += len(body)
+        if self._body_size > self._limits.body_bytes:
+            self._refuse(413)
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._upgrade:
+            return  # its body is still to come: see _read_on
+        body = self._body
+        request = RawRequest(
+            self._method,
+            _path_and_query(self._url.decode("ascii")),
+            tuple(self._headers),
+            body[0] if len(body) == 1 else b"".join(body),
+            self._peer,
+        )
+        self.requests.append((request, self._persistence))
+        self.last = self._persistence is CLOSE
+        self.expects = False
+        self._body = []
+        self.phase = IDLE
+
+
+def _path_and_query(target: str) -> str:
+    """A server takes the absolute form too (RFC 9112, section 3.2.2)."""
+    if target.startswith("/"):
+        return target
+    absolute = _ABSOLUTE.match(target)
+    if absolute is None:
+        return target
+    rest = target[absolute.end() :]
+    return rest if rest.startswith("/") else "/" + rest

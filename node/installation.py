@@ -1,0 +1,57 @@
+"""What lies in a data directory, and the dependencies over it.
+
+recado.db       messages, queues, configuration
+blobs/          what is too large for a queue message
+pepper          the key of the passwords' hashes; without it no password opens
+lock            held by the process that uses the directory
+control.sock    where a running node takes commands
+"""
+
+import os
+import secrets
+import time
+from pathlib import Path
+
+from node.template import Wiring
+from recado.engine import Engine
+from recado.engine.embedded import open_engine
+from recado.engine.embedded.database import Database
+from recado.engine.embedded.queue import Policy
+from recado.errors import Misconfigured
+from recado.http import Exchange
+from recado.settings import Settings
+from recado.wiring import Deps, assemble
+
+PEPPER = "pepper"
+TEMPLATE = Path(__file__).parent.parent / "template.yaml"
+_DAY = 86_400.0
+
+
+def pepper_of(folder: Path) -> bytes:
+    """The directory's pepper, made on first use. Raises Misconfigured where it can't be had."""
+    path = folder / PEPPER
+    try:
+        if not path.exists():
+            draft = path.with_suffix(".draft")
+            with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as f:
+                f.write(secrets.token_hex(32).encode())
+                f.flush()
+                os.fsync(f.fileno())
+            draft.replace(path)
+        return path.read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"can't read or write {path}: {error.strerror}") from error
+
+
+def policies_of(wiring: Wiring) -> dict[str, Policy]:
+    """The queues' redelivery as the template sets it."""
+    return {spec.name: Policy(spec.visibility, spec.max_receives) for spec in wiring.queues}
+
+
+def open_installation(
+    folder: Path, wiring: Wiring, settings: Settings, exchange: Exchange
+) -> tuple[Deps, Database, Engine]:
+    """The dependencies over a claimed data directory."""
+    retention = settings.retention_days * _DAY
+    engine, database = open_engine(folder, policies_of(wiring), time.time, retention)
+    return assemble(engine, pepper_of(folder), exchange, settings, time.time), database, engine

@@ -1,0 +1,215 @@
+"""`recado up`: the gateway on one machine. Front door, workers and one durable directory in one
+process; the simulator, if it is wanted, in another."""
+
+import asyncio
+import contextlib
+import ipaddress
+import signal
+import ssl
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvloop
+from msgspec import Struct
+from msgspec.structs import replace
+
+from node.control import listen
+from node.courier import Courier
+from node.demo import demo_cost_centre, point_at_simulator
+from node.gateway import Gateway
+from node.http_server import Server, serve
+from node.installation import TEMPLATE, open_installation
+from node.template import Router, Wiring, read_template
+from node.waiting import can_wait, wait
+from node.workers import Workers, load_functions
+from recado import wiring as recado_wiring
+from recado.engine.embedded import claim_directory
+from recado.engine.embedded.blobs import DirectoryBlobs
+from recado.engine.embedded.database import Database
+from recado.errors import Misconfigured
+from recado.http import Reached, Unreached
+from recado.observability import log
+from recado.settings import Settings
+from recado.wiring import Deps
+
+GRACE = 30.0  # seconds for what is in hand when the node is told to stop
+_BLOB_DAYS = 2  # how much longer than its message a blob is kept
+_HOUR = 3600.0
+
+
+class UpSettings(Struct, frozen=True, kw_only=True):
+    """What `recado up` was told on its command line."""
+
+    data: Path
+    host: str = "127.0.0.1"
+    http_port: int = 8080
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    simulator: bool = True  # start one
+    simulator_url: str | None = None  # use this one instead
+
+
+class Started(Struct, frozen=True):
+    """What to tell whoever started the node."""
+
+    url: str
+    data: Path
+    simulator_url: str | None
+    demo: dict[str, Any] | None  # the demo cost centre, on the first start alone
+
+
+def up(told: UpSettings, settings: Settings, started: Callable[[Started], None]) -> None:
+    """Runs the gateway until SIGTERM or SIGINT; what is in hand then is finished first. Raises
+    Misconfigured, in one line, where it can't start."""
+    wiring = read_template(TEMPLATE)
+    with claim_directory(told.data), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(told, _fitted(settings, told), wiring, started))
+
+
+def _fitted(settings: Settings, told: UpSettings) -> Settings:
+    if settings.private_callbacks is not None:
+        return settings
+    return replace(settings, private_callbacks=_is_loopback(told.host))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def _run(
+    told: UpSettings, settings: Settings, wiring: Wiring, started: Callable[[Started], None]
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        courier = Courier()
+        stack.push_async_callback(courier.close)
+
+        def exchange(requests: Any) -> list[Reached | Unreached]:
+            return wait(courier.exchange(requests))
+
+        deps, database, engine = open_installation(told.data, wiring, settings, exchange)
+        stack.callback(database.close)
+        _join_to_loop(database, loop)
+        recado_wiring.use(deps)
+        functions = load_functions(wiring.functions)
+        gateway = Gateway(Router(wiring.routes, wiring.default), functions, database, deps.clock)
+        server = await _listen(gateway, told)
+        workers = Workers(wiring.consumers, wiring.timers, functions, engine.queue, database)  # type: ignore[arg-type] # the embedded engine's queue is an EmbeddedQueue
+        url = _own_url(told, server.port)
+        simulator_url = await _simulator(told, stack)
+        demo = _set_up(deps, simulator_url, url)
+        control = await listen(told.data, deps, database.commit)
+        stack.callback(control.close)
+        housekeeping = asyncio.ensure_future(_expire_blobs(engine.blobs, settings))  # type: ignore[arg-type] # the embedded engine's blobs are DirectoryBlobs
+        stack.callback(housekeeping.cancel)
+        workers.start()
+        started(Started(url, told.data, simulator_url, demo))
+        await stop.wait()
+        log.info("stopping: finishing what is in hand")
+        await server.close(GRACE)
+        if not await workers.stop(GRACE):
+            log.warning("not all came to its end in time; it goes on at the next start")
+
+
+def _join_to_loop(database: Database, loop: asyncio.AbstractEventLoop) -> None:
+    """Commits come once a turn of the loop, and a handler that has to wait for one steps aside."""
+
+    def durable() -> None:
+        if not can_wait():
+            database.commit()
+            return
+        future: asyncio.Future[None] = loop.create_future()
+
+        def committed(problem: BaseException | None) -> None:
+            if problem is None:
+                future.set_result(None)
+            else:
+                future.set_exception(problem)
+
+        database.then(committed)
+        wait(future)
+
+    database.schedule = loop.call_soon
+    database.wait = durable
+
+
+async def _listen(gateway: Gateway, told: UpSettings) -> Server:
+    context = None
+    if told.tls_certificate or told.tls_key:
+        if not (told.tls_certificate and told.tls_key):
+            raise Misconfigured("TLS needs both a certificate and a key")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            context.load_cert_chain(told.tls_certificate, told.tls_key)
+        except (OSError, ssl.SSLError) as error:
+            raise Misconfigured(f"can't use the TLS certificate or key: {error}") from error
+    try:
+        return await serve(
+            gateway.handle, gateway.refuse, told.host, told.http_port, ssl_context=context
+        )
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Misconfigured(f"can't listen on {told.host}:{told.http_port}: {reason}") from error
+
+
+def _own_url(told: UpSettings, port: int) -> str:
+    scheme = "https" if told.tls_certificate else "http"
+    host = "127.0.0.1" if told.host in ("0.0.0.0", "::") else told.host  # noqa: S104 - compared, not bound
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+async def _simulator(told: UpSettings, stack: AsyncExitStack) -> str | None:
+    if told.simulator_url:
+        return told.simulator_url.rstrip("/")
+    if not told.simulator:
+        return None
+    return await stack.enter_async_context(_simulator_process(told.data / "simulator.jsonl"))
+
+
+@asynccontextmanager
+async def _simulator_process(log_path: Path) -> AsyncIterator[str]:
+    """A simulator that ends when we do, however we end: it watches its standard input."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "node.cli", "simulator", "--port", "0", "--log", str(log_path)),
+        *("--parent-pipe", "--announce"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for us: it is needed until what is in hand is done
+    )
+    assert process.stdout is not None  # noqa: S101 - asked for above
+    line = await process.stdout.readline()
+    if not line:
+        raise Misconfigured("the simulator did not start")
+    port = msgspec.json.decode(line, type=dict[str, int])["listening"]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+
+
+def _set_up(deps: Deps, simulator_url: str | None, own_url: str) -> dict[str, Any] | None:
+    if simulator_url is None:
+        return None
+    point_at_simulator(deps, simulator_url, own_url)
+    return demo_cost_centre(deps, simulator_url)
+
+
+async def _expire_blobs(blobs: DirectoryBlobs, settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        before = (settings.retention_days + _BLOB_DAYS) * 24 * _HOUR
+        await loop.run_in_executor(None, blobs.expire, time.time() - before)
+        await asyncio.sleep(_HOUR)

@@ -1,0 +1,308 @@
+"""template.yaml: what cfn-lint can't know of it."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node.cloudformation import Tree, load
+from recado.settings import read_settings
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE = load(ROOT / "template.yaml")
+RESOURCES: dict[str, Tree] = TEMPLATE["Resources"]
+SHARED: Tree = TEMPLATE["Globals"]["Function"]
+DAY = 86_400
+
+
+def _of(kind: str) -> dict[str, Tree]:
+    return {
+        name: resource["Properties"]
+        for name, resource in RESOURCES.items()
+        if resource["Type"] == kind
+    }
+
+
+FUNCTIONS = _of("AWS::Serverless::Function")
+ALL_QUEUES = _of("AWS::SQS::Queue")
+QUEUES = {name: it for name, it in ALL_QUEUES.items() if not name.endswith("DeadQueue")}
+TABLES = _of("AWS::DynamoDB::Table")
+POLICIES = _of("AWS::IAM::ManagedPolicy")
+ALARMS = _of("AWS::CloudWatch::Alarm")
+SQS_EVENTS = {
+    f"{function}.{name}": (function, event["Properties"])
+    for function, properties in FUNCTIONS.items()
+    for name, event in properties["Events"].items()
+    if event["Type"] == "SQS"
+}
+
+each_function = pytest.mark.parametrize("function", FUNCTIONS)
+each_queue = pytest.mark.parametrize("queue", QUEUES)
+each_table = pytest.mark.parametrize("table", TABLES)
+each_sqs_event = pytest.mark.parametrize("event", SQS_EVENTS)
+
+
+def _references(tree: Any) -> Iterator[str]:
+    """The resources and parameters that a part of the template refers to."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            match key, value:
+                case "Ref", str():
+                    yield value
+                case "Fn::GetAtt", [name, _]:
+                    yield name
+                case "Fn::Sub", str():
+                    yield from re.findall(r"\$\{(\w+)[.}]", value)
+                case _:
+                    yield from _references(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _references(value)
+
+
+def _environment_name(queue: str) -> str:
+    """SubmitBulkQueue: SUBMIT_BULK."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", queue.removesuffix("Queue")).upper()
+
+
+def test_cfn_lint_has_nothing_to_say() -> None:
+    linter = Path(sys.executable).with_name("cfn-lint")
+    if not linter.exists():
+        pytest.skip("cfn-lint is not installed beside this Python")
+    run = subprocess.run(
+        [linter, "template.yaml"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout + run.stderr) == (0, "")
+
+
+@each_function
+def test_the_code_of_each_function_is_where_the_template_says(function: str) -> None:
+    properties = {**SHARED, **FUNCTIONS[function]}
+    module, _, attribute = properties["Handler"].rpartition(".")
+    handler = ROOT / properties["CodeUri"] / f"{module}.py"
+    assert handler.is_file()
+    assert re.search(rf"^(def {attribute}\(|{attribute} =)", handler.read_text(), re.MULTILINE)
+
+
+@each_function
+def test_each_function_names_what_it_may_do(function: str) -> None:
+    assert FUNCTIONS[function]["Policies"]
+
+
+@each_function
+def test_no_function_has_an_environment_of_its_own(function: str) -> None:
+    """On one machine all of them live in one process."""
+    assert "Environment" not in FUNCTIONS[function]
+
+
+@each_function
+def test_no_function_depends_on_the_api(function: str) -> None:
+    """The API depends on the functions: CloudFormation refuses the cycle, and no linter sees it."""
+    configuration = {**SHARED, **FUNCTIONS[function], "Events": None}
+    assert "Api" not in set(_references(configuration))
+
+
+def test_a_function_that_answers_requests_ends_before_the_http_api_gives_up() -> None:
+    for properties in FUNCTIONS.values():
+        if any(event["Type"] == "HttpApi" for event in properties["Events"].values()):
+            assert {**SHARED, **properties}["Timeout"] < 30
+
+
+@each_sqs_event
+def test_one_bad_message_of_a_batch_does_not_bring_back_the_others(event: str) -> None:
+    _, properties = SQS_EVENTS[event]
+    assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+@each_sqs_event
+def test_a_message_in_hand_stays_hidden_for_six_timeouts_of_its_function(event: str) -> None:
+    function, properties = SQS_EVENTS[event]
+    queue = QUEUES[properties["Queue"]["Fn::GetAtt"][0]]
+    timeout = {**SHARED, **FUNCTIONS[function]}["Timeout"]
+    window = properties.get("MaximumBatchingWindowInSeconds", 0)
+    assert queue["VisibilityTimeout"] >= 6 * timeout + window
+
+
+@each_sqs_event
+def test_a_batch_above_ten_has_the_window_that_lambda_asks_for(event: str) -> None:
+    _, properties = SQS_EVENTS[event]
+    assert properties["BatchSize"] <= 10 or properties["MaximumBatchingWindowInSeconds"] >= 1
+
+
+def test_one_time_passwords_wait_for_no_batch_to_fill() -> None:
+    _, properties = SQS_EVENTS["DispatchFunction.Submit"]
+    assert "MaximumBatchingWindowInSeconds" not in properties
+
+
+@each_queue
+def test_each_queue_has_dead_letters_of_its_own_and_keeps_what_it_has_for_ten_days(
+    queue: str,
+) -> None:
+    dead = queue.replace("Queue", "DeadQueue")
+    policy = QUEUES[queue]["RedrivePolicy"]
+    assert policy == {"deadLetterTargetArn": {"Fn::GetAtt": [dead, "Arn"]}, "maxReceiveCount": 5}
+    assert QUEUES[queue]["MessageRetentionPeriod"] == 10 * DAY
+    assert ALL_QUEUES[dead]["MessageRetentionPeriod"] == 14 * DAY
+
+
+@each_queue
+def test_only_the_queue_itself_may_use_its_dead_letters(queue: str) -> None:
+    allowed = ALL_QUEUES[queue.replace("Queue", "DeadQueue")]["RedriveAllowPolicy"]
+    assert allowed["redrivePermission"] == "byQueue"
+    [arn] = allowed["sourceQueueArns"]
+    assert arn["Fn::Sub"].endswith(":" + QUEUES[queue]["QueueName"]["Fn::Sub"])
+
+
+def test_every_queue_is_encrypted() -> None:
+    assert [name for name, it in ALL_QUEUES.items() if it["SqsManagedSseEnabled"] is not True] == []
+
+
+@each_queue
+def test_each_queue_is_watched_for_age_and_for_dead_letters(queue: str) -> None:
+    watched = {
+        (alarm["MetricName"], alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0])
+        for alarm in ALARMS.values()
+    }
+    assert ("ApproximateAgeOfOldestMessage", queue) in watched
+    dead = queue.replace("Queue", "DeadQueue")
+    assert ("ApproximateNumberOfMessagesVisible", dead) in watched
+
+
+def test_alarms_go_to_somebody_only_where_an_address_is_given() -> None:
+    somebody = {"Fn::If": ["HasAlarmEmail", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
+    assert RESOURCES["AlarmTopic"]["Condition"] == "HasAlarmEmail"
+    assert [name for name, it in ALARMS.items() if it["AlarmActions"] != somebody] == []
+
+
+def test_the_environment_names_every_queue_and_its_dead_letters() -> None:
+    variables = SHARED["Environment"]["Variables"]
+    named = {name: value for name, value in variables.items() if "_QUEUE_" in name}
+    expected = {}
+    for queue in QUEUES:
+        expected[f"RECADO_QUEUE_{_environment_name(queue)}"] = {"Ref": queue}
+        dead = queue.replace("Queue", "DeadQueue")
+        expected[f"RECADO_DEAD_QUEUE_{_environment_name(queue)}"] = {"Ref": dead}
+    assert named == expected
+
+
+@each_table
+def test_each_table_can_be_restored_and_is_not_deleted_by_mistake(table: str) -> None:
+    properties = TABLES[table]
+    assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    assert properties["DeletionProtectionEnabled"] == {"Ref": "DeletionProtection"}
+    assert TEMPLATE["Parameters"]["DeletionProtection"]["Default"] == "true"
+
+
+@each_table
+def test_each_table_is_encrypted_and_paid_by_the_request(table: str) -> None:
+    assert TABLES[table]["SSESpecification"]["SSEEnabled"] is True
+    assert TABLES[table]["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_what_is_over_leaves_the_messages_table_by_itself() -> None:
+    expected = {"AttributeName": "expires", "Enabled": True}
+    assert TABLES["MessagesTable"]["TimeToLiveSpecification"] == expected
+
+
+@pytest.mark.parametrize("kept", [*TABLES, "BlobBucket", "PepperSecret"])
+def test_what_is_kept_outlives_the_stack(kept: str) -> None:
+    assert RESOURCES[kept]["DeletionPolicy"] == "Retain"
+    assert RESOURCES[kept]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_bucket_is_private_and_encrypted_and_empties_itself() -> None:
+    bucket = RESOURCES["BlobBucket"]["Properties"]
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    [rule] = bucket["LifecycleConfiguration"]["Rules"]
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", {"Ref": "BlobRetentionDays"})
+
+
+def test_lists_are_kept_longer_than_messages() -> None:
+    """A list is counted from its upload, a message from its due date."""
+    parameters = TEMPLATE["Parameters"]
+    assert parameters["BlobRetentionDays"]["Default"] > parameters["RetentionDays"]["Default"]
+
+
+def test_the_bucket_refuses_what_comes_without_tls() -> None:
+    [statement] = RESOURCES["BlobBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert len(statement["Resource"]) == 2  # the bucket, and what is in it
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_no_policy_allows_more_than_named_actions_on_named_things(policy: str) -> None:
+    for statement in POLICIES[policy]["PolicyDocument"]["Statement"]:
+        actions = statement["Action"]
+        for action in [actions] if isinstance(actions, str) else actions:
+            assert "*" not in action
+            assert not action.endswith((":Scan", ":DeleteTable", ":DeleteObject"))
+        assert set(_references(statement["Resource"])) <= {*TABLES, "BlobBucket", "PepperSecret"}
+        assert list(_references(statement["Resource"]))
+
+
+def test_passwords_can_be_checked_only_where_customers_come_in() -> None:
+    able = {name for name, it in FUNCTIONS.items() if {"Ref": "CheckLogins"} in it["Policies"]}
+    assert able == {"SendFunction", "BatchSendFunction", "QueryFunction"}
+
+
+def test_whoever_takes_callbacks_can_read_no_message() -> None:
+    granted = set(_references(FUNCTIONS["CallbackFunction"]["Policies"]))
+    assert granted == {"ReadConfig", "InboundQueue"}
+
+
+@pytest.mark.parametrize("level", TEMPLATE["Parameters"]["LogLevel"]["AllowedValues"])
+def test_each_log_level_is_known_to_recado_and_to_lambda(level: str) -> None:
+    assert read_settings({"RECADO_LOG_LEVEL": level}).log_level == level
+    assert SHARED["LoggingConfig"]["ApplicationLogLevel"] == {
+        "Fn::If": ["LogsFromWarning", "WARN", {"Ref": "LogLevel"}]
+    }
+    assert level in {"DEBUG", "INFO", "WARNING", "ERROR"}  # Lambda says WARN for WARNING
+
+
+@pytest.mark.parametrize(
+    ("function", "queues"),
+    [
+        ("SendFunction", {"SubmitQueue"}),
+        ("BatchSendFunction", {"ExpandQueue"}),
+        ("QueryFunction", {"NotifyQueue"}),
+        ("CallbackFunction", {"InboundQueue"}),
+        ("ExpandFunction", {"SubmitBulkQueue", "NotifyQueue"}),
+        ("DispatchFunction", {"SubmitQueue", "SubmitBulkQueue", "NotifyQueue"}),
+        ("TrackFunction", {"InboundQueue", "InboundDeadQueue", "NotifyQueue"}),
+        ("NotifyFunction", {"NotifyQueue"}),
+        ("ClockFunction", {"SubmitQueue", "SubmitBulkQueue", "ExpandQueue"}),
+    ],
+)
+def test_each_function_sends_to_the_queues_of_its_part_of_the_line_and_to_no_other(
+    function: str, queues: set[str]
+) -> None:
+    granted = set(_references(FUNCTIONS[function]["Policies"]))
+    assert granted & set(ALL_QUEUES) == queues
+
+
+def test_functions_get_the_versions_that_the_tests_run_with() -> None:
+    lines = (ROOT / "layers/dependencies/requirements.txt").read_text().splitlines()
+    wanted = {line.replace("-", "_") for line in lines if line and not line.startswith("#")}
+    tested = (ROOT / "constraints.txt").read_text().replace("-", "_").splitlines()
+    assert {line.partition("==")[0] for line in wanted} == {
+        "aws_lambda_powertools",
+        "msgspec",
+        "requests",
+        "tzdata",
+    }
+    assert wanted - set(tested) == set()
+
+
+def test_sam_is_told_what_it_needs_to_deploy() -> None:
+    with (ROOT / "samconfig.toml").open("rb") as file:
+        deploy = tomllib.load(file)["default"]["deploy"]["parameters"]
+    assert deploy["capabilities"] == "CAPABILITY_IAM"
+    assert deploy["confirm_changeset"] is True
