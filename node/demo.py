@@ -50,8 +50,8 @@ def demo_cost_centre(deps: Deps, simulator_url: str) -> dict[str, str] | None:
             deps, name=DEMO, login=DEMO, callback_url=simulator_url + DEMO_CALLBACK
         )
     for cost_centre in every:
-        url = cost_centre.callback_url
-        if cost_centre.name == DEMO and urlsplit(url).path == DEMO_CALLBACK:
-            if url != simulator_url + DEMO_CALLBACK:
-                costcentre_update(deps, cost_centre.id, callback_url=simulator_url + DEMO_CALLBACK)
+        url, right = cost_centre.callback_url, simulator_url + DEMO_CALLBACK
+        is_demo = cost_centre.name == DEMO and urlsplit(url).path == DEMO_CALLBACK
+        if is_demo and url != right:
+            costcentre_update(deps, cost_centre.id, callback_url=right)
     return None

@@ -17,7 +17,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from types import MethodType
+from typing import cast
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -25,7 +26,8 @@ import uvloop
 from msgspec import Struct
 
 from node.courier import Courier
-from node.http_server import RawRequest, serve
+from node.http_connection import Connection
+from node.http_server import RawRequest, Reply, serve
 from node.simulator_behaviours import (
     Answering,
     Asked,
@@ -39,8 +41,6 @@ from node.simulator_behaviours import (
 from node.simulator_demo import described, report_of
 from node.simulator_log import Log
 from node.simulator_teller import Post, Teller
-
-Reply: TypeAlias = Callable[[int, Mapping[str, str], bytes], None]
 
 _JSON = {"content-type": "application/json"}
 _TOLD_FIRST_PATIENCE = 2.0  # seconds that a submit's answer waits for its receipt, at most
@@ -220,6 +220,13 @@ def _refuse(answering: Answering, reply: Reply) -> None:
     else:
         status = 429 if answering == "throttle" else 503
         _say(reply, status, {"problem": answering}, {**_JSON, "retry-after": "1"})
+
+
+def _hang_up(reply: Reply) -> None:
+    """Closes the connection without an answer: of all who use the server the simulator alone needs
+    that, so `Reply` has no word for it, and it is asked of the connection behind."""
+    behind = cast(MethodType, cast("partial[None]", reply).func)
+    cast(Connection, behind.__self__).abort()
 
 
 def _refused_by_server(status: int) -> tuple[Mapping[str, str], bytes]:

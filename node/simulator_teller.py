@@ -44,7 +44,7 @@ class Teller:
     def tell(
         self, bodies: Sequence[bytes], acknowledged: Callable[[int], None], delay: float
     ) -> None:
-        """Posts the bodies in order, the first after `delay` seconds, and hands each one's index back."""
+        """Posts the bodies in order, the first after `delay` seconds, and hands back each index."""
         self._push(_Telling(bodies, acknowledged), delay)
 
     def _push(self, telling: _Telling, delay: float) -> None:

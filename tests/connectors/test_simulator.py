@@ -252,10 +252,11 @@ def test_each_answer_is_an_outcome(answer: Reached | Unreached, expected: Outcom
 
 @pytest.mark.parametrize("missing", ["url", "callback_url"])
 def test_a_missing_setting_is_named(missing: str) -> None:
+    settings = {"url": "http://x", "callback_url": "http://y", missing: ""}
     with pytest.raises(Misconfigured, match=f" {missing} "):
         simulator.submit(
             [message("00")],
-            configured("http://x", **{missing: ""}),
+            configured(**settings),
             answering(Unreached("never asked", sent=False)),
         )
 

@@ -109,7 +109,7 @@ def _submit_line(jobs: list[Job], upstream: Upstream, stop_at: float, deps: Deps
     later: list[Later] = []
     while jobs and deps.clock() < stop_at:
         window, jobs = jobs[: upstream.concurrency], jobs[upstream.concurrency :]
-        mine, waiting = _claim(window, upstream, deps)
+        mine, waiting = _claim(window, deps)
         later += waiting
         if not mine:
             continue
@@ -125,9 +125,7 @@ def _submit_line(jobs: list[Job], upstream: Upstream, stop_at: float, deps: Deps
 # --- claim ---------------------------------------------------------------------------------------
 
 
-def _claim(
-    window: Sequence[Job], upstream: Upstream, deps: Deps
-) -> tuple[list[tuple[Job, Message]], list[Later]]:
+def _claim(window: Sequence[Job], deps: Deps) -> tuple[list[tuple[Job, Message]], list[Later]]:
     """The messages that are ours to submit now, and what has to wait. What has been dealt with
     already, or is past its validity, is in neither."""
     now = deps.clock()

@@ -25,7 +25,7 @@ def new_id(at: float) -> str:
 
 def derived_id(at: float, *origin: str | int) -> str:
     """The same id each time for the same origin: what makes a redelivered step harmless."""
-    return _uuid7(at, hashlib.sha256("|".join(map(str, origin)).encode()).digest())
+    return _uuid7(at, hashlib.sha256("\0".join(map(str, origin)).encode()).digest())
 
 
 def id_time(identifier: str) -> float:

@@ -25,7 +25,7 @@ def with_report(message: Message, report: Report, wanted: Iterable[str]) -> Mess
         return message
     others = tuple(old for old in message.reports if old.kind != report.kind)
     mine = [old for old in message.reports if old.kind == report.kind]
-    if mine and not mine[0].owed:
+    if mine and mine[0].given_at is not None:
         return message
     kept = replace(mine[0], stat=report.stat, err=report.err) if mine else report
     return replace(message, reports=tuple(sorted((*others, kept), key=lambda r: r.kind)))

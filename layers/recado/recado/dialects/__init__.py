@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from recado.costcentre import CostCentre
-from recado.http import Answer, Request
+from recado.http import Answer
 from recado.message import Batch, Message, Refusal, Reply, Report
 
 

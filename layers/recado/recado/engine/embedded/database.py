@@ -1,4 +1,4 @@
-"""The one writer of the one file: SQLite in WAL mode with every commit synced, and the unit of work.
+"""The one writer of the one file: SQLite in WAL mode, every commit synced; and the unit of work.
 
 All writes since the last commit are one transaction, whichever hop made them (group commit): the
 sync is the window, nothing waits for company. What must not happen before the writes are durable
