@@ -307,7 +307,6 @@ def test_a_second_final_state_does_not_change_one_that_was_given() -> None:
     assert owing(record, Report(FINAL_STATE, 3.0, "DELIVRD")) == record
 
 
-@pytest.mark.xfail(strict=True, reason="an abandoned report keeps the state of before")
 def test_a_second_final_state_changes_one_that_was_abandoned() -> None:
     record: Record = owing(a_message(), Report(FINAL_STATE, 1.0, "UNKNOWN"))
     record = reports.abandoned(record, record.reports[0], 2.0)
