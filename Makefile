@@ -19,7 +19,7 @@ run: setup ## the gateway on http://127.0.0.1:8080
 	$(BIN)/recado up
 
 test: setup ## every test that can run here
-	$(BIN)/pytest
+	$(BIN)/pytest $(PYTEST_ARGS)
 
 lint: setup ## ruff and the template's checkers
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/cfn-lint template.yaml

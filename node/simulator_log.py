@@ -76,6 +76,13 @@ class Log:
         if after is not None:
             self._after.append(after)
 
+    def once_written(self, call: Callable[[], None]) -> None:
+        """Runs it when all that was noted so far is with the operating system."""
+        if self._lines:
+            self._after.append(call)
+        else:
+            call()
+
     def stats(self) -> dict[str, int]:
         """Counts. `doubled`: taken beyond one a reference; `pending`: receipts and replies owed."""
         distinct = len(self.references)
@@ -95,7 +102,7 @@ class Log:
         self._file.write(b"".join(lines))
         self._file.flush()
         for call in after:
-            call()
+            self._loop.call_soon(call)  # each on its own: one that fails takes no other with it
 
     def close(self) -> None:
         if self._lines:

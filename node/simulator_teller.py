@@ -37,6 +37,7 @@ class Teller:
         self._waiting: list[tuple[float, int, _Telling]] = []
         self._order = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
+        self._wakes_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = 0
         self._backoff = self._paused_until = 0.0
@@ -50,7 +51,7 @@ class Teller:
     def _push(self, telling: _Telling, delay: float) -> None:
         due = self._loop.time() + delay
         heapq.heappush(self._waiting, (due, next(self._order), telling))
-        if self._timer is None or due < self._timer.when():
+        if self._timer is None or due < self._wakes_at:
             self._pump()
 
     def _pump(self) -> None:
@@ -62,6 +63,8 @@ class Teller:
         while self._waiting and self._in_flight < width:
             due = max(self._waiting[0][0], self._paused_until)
             if due > now:
+                # Not asked of the timer: uvloop's has no time where the delay is under 1 ms.
+                self._wakes_at = due
                 self._timer = self._loop.call_at(due, self._pump)
                 return
             telling = heapq.heappop(self._waiting)[2]

@@ -409,6 +409,28 @@ def test_many_receipts_are_posted_at_once(start: Start, gateway: Gateway) -> Non
     assert len({event["id"] for event in first + gateway.take(6)}) == 70
 
 
+@pytest.mark.parametrize("delay", [0.0, 0.0004, 0.05])
+def test_a_burst_on_one_connection_is_answered_in_order_and_told_in_full(
+    start: Start, gateway: Gateway, delay: float
+) -> None:
+    simulator = start(receipt_delay=delay)
+    bodies = [
+        json.dumps(submit_body(magic("00"), gateway.url, f"ours-{n}")).encode() for n in range(200)
+    ]
+    head = b"POST /submit HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", simulator.port), timeout=20) as link:
+        link.sendall(b"".join(head % len(body) + body for body in bodies))
+        answers = b""
+        while answers.count(b'{"id":') < 200:
+            answers += link.recv(65_536)
+    ids = [found.decode() for found in re.findall(rb'{"id":"(\w+)"}', answers)]
+    assert [(line["id"], line["reference"]) for line in simulator.lines() if "to" in line] == [
+        (found, f"ours-{n}") for n, found in enumerate(ids)
+    ]
+    assert {event["id"] for event in gateway.take(200)} == set(ids)
+    simulator.wait_for(taken=200, doubled=0, told=200, pending=0)
+
+
 def test_receipts_that_wait_for_a_gateway_probe_it_one_at_a_time(
     start: Start, gateway: Gateway
 ) -> None:
