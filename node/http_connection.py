@@ -17,7 +17,9 @@ _log = logging.getLogger(__name__)
 Reply: TypeAlias = Callable[[int, Mapping[str, str], bytes], None]
 """Status, headers, body: called once for each request, now or later, in the loop's thread. Called
 again, or after the connection is gone, it does nothing. Content-Length, Transfer-Encoding,
-Connection and Date are the server's own."""
+Connection and Date are the server's own. Status HANG_UP closes without an answer."""
+
+HANG_UP = 0
 
 Handle: TypeAlias = Callable[[RawRequest, Reply], None]
 """Called when a request is complete. If it raises, the client gets `refuse`'s 500."""
@@ -225,6 +227,9 @@ class Connection(asyncio.Protocol):  # asyncio's own interface, which has no beh
 
     def _reply(self, serial: int, status: int, headers: Mapping[str, str], body: bytes) -> None:
         if serial != self._serial or not self._answering:
+            return
+        if status == HANG_UP:
+            self.abort()
             return
         if self._common.closing:
             self._persistence = CLOSE

@@ -126,12 +126,15 @@ class Reader:
         try:
             self._parse(data)
         except httptools.HttpParserError:
-            if self.last:
-                self.surplus = True
-            else:
-                self.refused = self.refused or 400
+            self._stop_at_fault()
         if self.phase != IDLE:
             self._check_raw(len(data) if self._begun + touched == 1 else 0)
+
+    def _stop_at_fault(self) -> None:
+        if self.last:
+            self.surplus = True  # after the last request anything may come
+        else:
+            self.refused = self.refused or 400
 
     def _parse(self, data: bytes) -> None:
         rest = memoryview(data)

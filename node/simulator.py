@@ -17,8 +17,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from types import MethodType
-from typing import cast
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -26,7 +24,7 @@ import uvloop
 from msgspec import Struct
 
 from node.courier import Courier
-from node.http_connection import Connection
+from node.http_connection import HANG_UP
 from node.http_server import RawRequest, Reply, serve
 from node.simulator_behaviours import (
     Answering,
@@ -226,10 +224,7 @@ def _refuse(answering: Answering, reply: Reply) -> None:
 
 
 def _hang_up(reply: Reply) -> None:
-    """Closes the connection without an answer: of all who use the server the simulator alone needs
-    that, so `Reply` has no word for it, and it is asked of the connection behind."""
-    behind = cast(MethodType, cast("partial[None]", reply).func)
-    cast(Connection, behind.__self__).abort()
+    reply(HANG_UP, {}, b"")
 
 
 def _refused_by_server(status: int) -> tuple[Mapping[str, str], bytes]:

@@ -137,7 +137,7 @@ def test_a_url_becomes_authority_and_target(url: str, authority: str, target: st
     ],
 )
 def test_an_invalid_url_is_refused_without_being_repeated(url: str) -> None:
-    with pytest.raises(ValueError, match="^the URL is invalid$"):
+    with pytest.raises(ValueError, match=r"^the URL is invalid$"):
         wire_of(Outgoing("GET", url, {}))
 
 
@@ -145,13 +145,13 @@ def test_an_invalid_url_is_refused_without_being_repeated(url: str) -> None:
     "headers", [{"a b": "c"}, {"": "c"}, {"a:": "c"}, {"a": "b\r\nc: d"}, {"a": "é€"}, {"a": "\0"}]
 )
 def test_a_header_that_cannot_be_written_is_refused(headers: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="^a header is invalid$"):
+    with pytest.raises(ValueError, match=r"^a header is invalid$"):
         wire_of(Outgoing("GET", "http://example.com/", headers))
 
 
 @pytest.mark.parametrize("method", ["", "GET /", "GE\r\nT", "GÉT"])
 def test_a_method_that_is_no_token_is_refused(method: str) -> None:
-    with pytest.raises(ValueError, match="^the method is invalid$"):
+    with pytest.raises(ValueError, match=r"^the method is invalid$"):
         wire_of(Outgoing(method, "http://example.com/", {}))
 
 

@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import ssl
+import time
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import quote, unquote, urlsplit
@@ -176,8 +177,8 @@ def _headers_of(request: Outgoing, place: Place) -> dict[str, str]:
     if place.authorization:
         headers["authorization"] = place.authorization
     for name, value in request.headers.items():
-        lower = name.lower()
-        if not _TOKEN.fullmatch(name) or not _is_field_value(value):
+        lower = _field_name(name)
+        if not _is_field_value(value):
             raise ValueError("a header is invalid")
         if lower not in _OURS:
             headers[lower] = value
@@ -186,10 +187,17 @@ def _headers_of(request: Outgoing, place: Place) -> dict[str, str]:
     return headers
 
 
+@lru_cache(maxsize=1024)
+def _field_name(name: str) -> str:
+    if not _TOKEN.fullmatch(name):
+        raise ValueError("a header is invalid")
+    return name.lower()
+
+
 def _is_field_value(value: str) -> bool:
-    if not _VALUE.fullmatch(value):
-        return False
-    return value.isascii() or all(ord(character) < 256 for character in value)
+    if value.isascii() and value.isprintable():
+        return True
+    return bool(_VALUE.fullmatch(value)) and all(ord(character) < 256 for character in value)
 
 
 def connect_problem(error: BaseException) -> str:
@@ -209,3 +217,30 @@ def connect_problem(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno:
         return f"connecting failed: {os.strerror(error.errno)}"
     return "connecting failed"
+
+
+def connected_socket(host: str, port: int, private_allowed: bool, timeout: float) -> socket.socket:
+    """A socket connected to one of the host's addresses. Raises PrivateAddress, OSError."""
+    until = time.monotonic() + timeout
+    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    allowed = [info for info in infos if private_allowed or not forbidden(str(info[4][0]))]
+    problem: Exception = PrivateAddress()
+    for left, (family, kind, protocol, _, address) in zip(
+        range(len(allowed), 0, -1), allowed, strict=True
+    ):
+        try:
+            connection = socket.socket(family, kind, protocol)
+        except OSError as error:
+            problem = error
+            continue
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.settimeout(max(0.001, (until - time.monotonic()) / left))
+            connection.connect(address)
+        except OSError as error:
+            connection.close()
+            problem = error
+        else:
+            connection.settimeout(max(0.001, until - time.monotonic()))  # TLS has the rest
+            return connection
+    raise problem

@@ -6,6 +6,7 @@ into redirects that reads their whole body even where they are not followed. Ada
 connection are subclassed because that is how requests and urllib3 let connecting be replaced.
 """
 
+import io
 import logging
 import socket
 import ssl
@@ -14,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+from http.client import HTTPException, HTTPResponse, IncompleteRead, RemoteDisconnected
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,10 +35,9 @@ from recado.addresses import (
     NO_TURN,
     READ_BYTES,
     TIMED_OUT,
-    PrivateAddress,
     Wire,
     connect_problem,
-    forbidden,
+    connected_socket,
     wire_of,
 )
 from recado.http import Outgoing, Reached, Unreached
@@ -155,16 +155,34 @@ def _outcome_of(call: _Call, outcome: Future[Reached | Unreached]) -> Reached | 
         return Unreached(NO_TURN, sent=False)
 
 
+class _Lines(io.BufferedReader):
+    """http.client takes the end of the connection for the end of the headers; an answer cut short
+    there is none."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if not line:
+            raise RemoteDisconnected(NO_ANSWER)
+        return line
+
+
+class _Answer(HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp = _Lines(self.fp.detach())
+
+
 class _Connection(HTTPConnection):
     """Connects to the very address that was checked, and says when writing begins."""
 
+    response_class = _Answer
     call: _Call | None = None
     _used_at = 0.0
 
     def _new_conn(self) -> socket.socket:
         call: _Call = _here.call
         timeout = self.timeout if isinstance(self.timeout, float) else CONNECT_SECONDS
-        return _connected(self._dns_host, self.port, call.request.private_allowed, timeout)
+        return connected_socket(self._dns_host, self.port, call.request.private_allowed, timeout)
 
     def connect(self) -> None:
         try:
@@ -223,33 +241,6 @@ class _Adapter(HTTPAdapter):
 
     def cert_verify(self, *_: Any, **__: Any) -> None:
         """Nothing more to be loaded into the context."""
-
-
-def _connected(host: str, port: int, private_allowed: bool, timeout: float) -> socket.socket:
-    """A socket connected to one of the host's addresses. Raises PrivateAddress, OSError."""
-    until = time.monotonic() + timeout
-    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    allowed = [info for info in infos if private_allowed or not forbidden(str(info[4][0]))]
-    problem: Exception = PrivateAddress()
-    for left, (family, kind, protocol, _, address) in zip(
-        range(len(allowed), 0, -1), allowed, strict=True
-    ):
-        try:
-            connection = socket.socket(family, kind, protocol)
-        except OSError as error:
-            problem = error
-            continue
-        try:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.settimeout(max(0.001, (until - time.monotonic()) / left))
-            connection.connect(address)
-        except OSError as error:
-            connection.close()
-            problem = error
-        else:
-            connection.settimeout(max(0.001, until - time.monotonic()))  # TLS has the rest
-            return connection
-    raise problem
 
 
 def _prepared(wire: Wire, body: bytes) -> requests.PreparedRequest:
