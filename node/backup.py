@@ -9,6 +9,7 @@ from node.installation import PEPPER
 from recado.engine.embedded import BLOBS_NAME, DATABASE_NAME, claim_directory
 from recado.errors import Misconfigured, NotFound
 
+LOCK_NAME = "lock"  # what `claim_directory` leaves in a directory
 _PAGES_AT_ONCE = 500
 
 
@@ -50,9 +51,12 @@ def restore(source: Path, data: Path) -> None:
     """Makes a data directory of a backup. Refuses one that is in use or that holds anything."""
     if not (source / DATABASE_NAME).exists():
         raise NotFound(f"{source} is no backup of Recado")
+    if (source / LOCK_NAME).exists():
+        # Of a directory that was in use, the database alone may lack what is in its log.
+        raise Misconfigured(f"{source} is a data directory, no backup: `recado backup` makes one")
     with claim_directory(data):
-        if (data / DATABASE_NAME).exists():
-            raise Misconfigured(f"{data} holds an installation already: restore elsewhere")
+        if any(path.name != LOCK_NAME for path in data.iterdir()):
+            raise Misconfigured(f"{data} holds something already: restore elsewhere")
         try:
             if (source / BLOBS_NAME).exists():
                 shutil.copytree(source / BLOBS_NAME, data / BLOBS_NAME, dirs_exist_ok=True)

@@ -30,7 +30,7 @@ queue_app = typer.Typer(help="Queues and their dead letters.", no_args_is_help=T
 app.add_typer(cli_costcentre.app, name="costcentre")
 app.add_typer(message_app, name="message")
 app.add_typer(queue_app, name="queue")
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 @app.command()
@@ -75,7 +75,7 @@ def up(
 def simulator(
     log: Annotated[Path, typer.Option(help="Its log of what it took, one JSON line each.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8090,
-    host: Annotated[str, typer.Option()] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     receipt_delay: Annotated[
         float, typer.Option(min=0.0, help="Seconds from a submit to its receipt.")
     ] = 0.05,
@@ -188,6 +188,7 @@ def fail(problem: str) -> None:
 
 def main() -> Any:
     """The entry point: what a person caused is told in one line, never as a stack trace."""
+    os.umask(0o077)  # what we write holds numbers, texts and secrets
     try:
         app()
     except RecadoError as error:

@@ -11,7 +11,7 @@ import typer
 
 from node.control import Answer, Command, run
 from node.control import ask as ask_node
-from node.installation import TEMPLATE, open_installation
+from node.installation import TEMPLATE, make_durable, open_installation
 from node.template import read_template
 from recado.engine.embedded import DATABASE_NAME, claim_directory
 from recado.errors import Invalid, NotFound, RecadoError
@@ -42,8 +42,11 @@ def _without_node(data: Path, command: Command) -> Answer:
     with claim_directory(data):
         wiring = read_template(TEMPLATE)
         deps, database, _ = open_installation(data, wiring, Settings(), _no_network)
+        database.schedule = lambda _commit: None  # all that the command writes is one unit
         try:
-            return run(command, deps)
+            answer = run(command, deps)
+            make_durable(database)
+            return answer
         finally:
             database.close()
 
@@ -53,11 +56,16 @@ def _no_network(requests: Sequence[Outgoing]) -> list[Reached | Unreached]:
 
 
 def moment(text: str) -> float:
-    """A time, in ISO 8601 (local where it names no zone) or as a while ago. Raises Invalid."""
+    """A time since 1970, in ISO 8601 (local where it names no zone) or as a while ago. Raises
+    Invalid."""
     ago = _AGO.fullmatch(text)
-    if ago:
-        return time.time() - float(ago[1]) * _SECONDS[ago[2]]
     try:
-        return datetime.fromisoformat(text).astimezone().timestamp()
-    except ValueError as error:
-        raise Invalid(text, "is no time: 2026-05-30T12:00 or 2h, for example") from error
+        if ago:
+            at = time.time() - float(ago[1]) * _SECONDS[ago[2]]
+        else:
+            at = datetime.fromisoformat(text).astimezone().timestamp()
+    except (ValueError, OverflowError, OSError):  # the last two: a year beyond the system's own
+        at = -1.0
+    if at < 0:
+        raise Invalid(text, "is no time: 2026-05-30T12:00 or 2h, for example")
+    return at

@@ -1,39 +1,39 @@
 """What the commands print: JSON for programs, tables for people."""
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from typer import echo
 
 from node.up import Started
-
-_console = Console(highlight=False, soft_wrap=True)
 
 
 def shown(result: Mapping[str, Any], as_json: bool) -> None:
     """One thing, a line a field."""
     if as_json:
         _json(result)
-        return
-    grid = Table.grid(padding=(0, 2))
-    for name, value in result.items():
-        grid.add_row(name, _plain(value))
-    _console.print(grid)
+    else:
+        _aligned([(name, _plain(value)) for name, value in result.items()])
 
 
 def table(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Sequence[str]) -> None:
     """Many things, a line each."""
     if as_json:
         _json(rows)
-        return
-    printed = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        printed.add_row(*(_plain(row[column]) for column in columns))
-    _console.print(printed)
+    else:
+        _aligned([columns, *([_plain(row[column]) for column in columns] for row in rows)])
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> None:
+    """Columns in full, whatever the terminal's width: an id or a password is of no use cut short,
+    and a program may read them."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        echo("  ".join(padded).rstrip())
 
 
 def message(record: Mapping[str, Any], as_json: bool) -> None:
@@ -45,21 +45,21 @@ def message(record: Mapping[str, Any], as_json: bool) -> None:
     shown({k: v for k, v in record.items() if k not in lists}, as_json=False)
     for event in lists["history"]:
         note = event.get("note", "")
-        _console.print(f"  {_time(event['at'])}  {event['state']}  {note}", markup=False)
+        echo(f"  {_time(event['at'])}  {event['state']}  {_plain(note)}".rstrip())
     for report in lists["reports"]:
         given = report.get("given_at")
         what = f"given {_time(given)}" if given else "owed" if report["owed"] else "given up"
         kind, stat = report["kind"], report.get("stat", "")
-        _console.print(f"  report {kind}  {stat}  {what}", markup=False)
+        echo(f"  report {kind}  {stat}  {what}")
         for attempt in report.get("tries", []):
             status, note = attempt.get("status", 0), attempt.get("note", "")
-            _console.print(f"    {_time(attempt['at'])}  {status or note}", markup=False)
+            echo(f"    {_time(attempt['at'])}  {status or _plain(note)}")
 
 
 def started(node: Started) -> None:
     """What a newcomer needs to see, and on the first start a line that works as it stands."""
-    say = Console(stderr=True, highlight=False, soft_wrap=True).print
-    say(f"Recado listens on {node.url}, its data is in {node.data}/", markup=False)
+    say = partial(echo, err=True)
+    say(f"Recado listens on {node.url}, its data is in {node.data}/")
     if node.simulator_url is None:
         return
     say(f"The upstream is a simulator ({node.simulator_url}): nothing is really sent.")
@@ -70,15 +70,13 @@ def started(node: Started) -> None:
     body = '{"destination_addr":"5534998887755","message":"Olá do Recado"}'
     say(
         f"  curl -u {login}:{password} {node.url}/message"
-        f" -H 'content-type: application/json' -d '{body}'\n",
-        markup=False,
+        f" -H 'content-type: application/json' -d '{body}'\n"
     )
     say("Its two reports then show up here. A batch, and its callback:\n")
     batch = f'{{"list":[{body},{{"destination_addr":"553488556644","message":"Oi"}}]}}'
     say(
         f"  curl -u {login}:{password} {node.url}/message/batch"
-        f" -H 'content-type: application/json' -d '{batch}'\n",
-        markup=False,
+        f" -H 'content-type: application/json' -d '{batch}'\n"
     )
     say("Next: docs/zoug-api.md (the API), docs/simulator.md (numbers that misbehave),")
     say("`recado costcentre create --help` (a cost centre of your own). Ctrl-C ends it.")
@@ -89,7 +87,9 @@ def _plain(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ",".join(map(_plain, value)) or "none"
-    return "" if value is None else str(value)
+    text = "" if value is None else str(value)
+    # Texts are written by strangers, and must not play tricks on a terminal.
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _time(at: float) -> str:
@@ -97,4 +97,4 @@ def _time(at: float) -> str:
 
 
 def _json(thing: Any) -> None:
-    sys.stdout.write(json.dumps(thing, ensure_ascii=False) + "\n")
+    echo(json.dumps(thing, ensure_ascii=False))

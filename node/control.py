@@ -1,25 +1,27 @@
 """The control socket: commands reach a running node through a Unix socket in its data directory.
 
-One JSON line in, one out. Whoever may open the directory (its owner alone) may command.
+One JSON line in, one out. Whoever may open the directory (its owner alone) may command. Its path is
+the short relative one, taken from within the directory: a socket's path may have 108 bytes on Linux
+and 104 elsewhere, a directory's many more.
 """
 
 import asyncio
-import hashlib
+import contextlib
 import socket
-import tempfile
-from collections.abc import Callable
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from recado.engine.embedded.database import Database
 from recado.errors import Misconfigured, RecadoError
 from recado.observability import log
 from recado.operations import OPERATIONS
 from recado.wiring import Deps
 
-_LONGEST_PATH = 100  # a Unix socket's path may have 108 bytes on Linux, 104 elsewhere
+SOCKET_NAME = "control.sock"
 _LONGEST_LINE = 16 * 1024 * 1024
 _PATIENCE = 30.0
 
@@ -38,15 +40,6 @@ class Answer(Struct, frozen=True):
     problem: str | None = None
 
 
-def socket_path(folder: Path) -> Path:
-    """Where the socket lies: in the data directory, if its path is short enough for a socket."""
-    path = folder.resolve() / "control.sock"
-    if len(str(path)) <= _LONGEST_PATH:
-        return path
-    name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"recado-{name}.sock"
-
-
 def run(command: Command, deps: Deps) -> Answer:
     """Carries out one command."""
     operation = OPERATIONS.get(command.operation)
@@ -58,18 +51,21 @@ def run(command: Command, deps: Deps) -> Answer:
         return Answer(problem=str(error))
     except TypeError as error:
         return Answer(problem=f"{command.operation}: {error}")
+    except sqlite3.Error as error:
+        return Answer(problem=f"it could not be written: {error}")
 
 
-async def listen(folder: Path, deps: Deps, durable: Callable[[], None]) -> asyncio.Server:
-    """Serves commands until the server is closed. `durable` commits before the answer goes."""
-    path = socket_path(folder)
-    path.unlink(missing_ok=True)
+async def listen(folder: Path, deps: Deps, database: Database) -> asyncio.Server:
+    """Serves commands until the server is closed. An answer goes when its writes are durable."""
+    bound = _bound(folder)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             line = await reader.readline()
             answer = run(msgspec.json.decode(line, type=Command), deps)
-            durable()
+            problem = await _durable(database)
+            if problem is not None:
+                answer = Answer(problem=f"it could not be written: {problem}")
             writer.write(msgspec.json.encode(answer) + b"\n")
             await writer.drain()
         except (ValueError, OSError) as error:
@@ -80,9 +76,28 @@ async def listen(folder: Path, deps: Deps, durable: Callable[[], None]) -> async
         finally:
             writer.close()
 
-    server = await asyncio.start_unix_server(serve, path, limit=_LONGEST_LINE)
-    path.chmod(0o600)
-    return server
+    return await asyncio.start_unix_server(serve, sock=bound, limit=_LONGEST_LINE)
+
+
+def _bound(folder: Path) -> socket.socket:
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with contextlib.chdir(folder):
+        Path(SOCKET_NAME).unlink(missing_ok=True)  # of a node that was killed
+        bound.bind(SOCKET_NAME)
+        Path(SOCKET_NAME).chmod(0o600)
+    return bound
+
+
+async def _durable(database: Database) -> BaseException | None:
+    """Waits until all that was written so far is durable: None, or why it is not."""
+    end: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+
+    def ended(problem: BaseException | None) -> None:
+        if not end.done():  # whoever waited may have been cancelled
+            end.set_result(problem)
+
+    database.then(ended)
+    return await end
 
 
 def ask(folder: Path, command: Command) -> Answer | None:
@@ -91,7 +106,8 @@ def ask(folder: Path, command: Command) -> Answer | None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(_PATIENCE)
         try:
-            connection.connect(str(socket_path(folder)))
+            with contextlib.chdir(folder):
+                connection.connect(SOCKET_NAME)
         except OSError:
             return None
         try:

@@ -48,6 +48,15 @@ def policies_of(wiring: Wiring) -> dict[str, Policy]:
     return {spec.name: Policy(spec.visibility, spec.max_receives) for spec in wiring.queues}
 
 
+def make_durable(database: Database) -> None:
+    """Commits what was written so far. Raises Misconfigured where that fails."""
+    problems: list[BaseException | None] = []
+    database.then(problems.append)
+    database.commit()
+    if problems[0] is not None:
+        raise Misconfigured(f"can't write to the data directory: {problems[0]}")
+
+
 def open_installation(
     folder: Path, wiring: Wiring, settings: Settings, exchange: Exchange
 ) -> tuple[Deps, Database, Engine]:

@@ -4,6 +4,7 @@ process; the simulator, if it is wanted, in another."""
 import asyncio
 import contextlib
 import ipaddress
+import os
 import signal
 import ssl
 import sys
@@ -23,7 +24,7 @@ from node.courier import Courier
 from node.demo import demo_cost_centre, point_at_simulator
 from node.gateway import Gateway
 from node.http_server import Server, serve
-from node.installation import TEMPLATE, open_installation
+from node.installation import TEMPLATE, make_durable, open_installation
 from node.template import Router, Wiring, read_template
 from node.waiting import can_wait, wait
 from node.workers import Workers, load_functions
@@ -108,8 +109,9 @@ async def _run(
         workers = Workers(wiring.consumers, wiring.timers, functions, engine.queue, database)  # type: ignore[arg-type] # the embedded engine's queue is an EmbeddedQueue
         url = _own_url(told, server.port)
         simulator_url = await _simulator(told, stack)
-        demo = _set_up(deps, simulator_url, url)
-        control = await listen(told.data, deps, database.commit)
+        demo = _set_up(deps, simulator_url, _callback_base(told, settings, url))
+        make_durable(database)
+        control = await listen(told.data, deps, database)
         stack.callback(control.close)
         housekeeping = asyncio.ensure_future(_expire_blobs(engine.blobs, settings))  # type: ignore[arg-type] # the embedded engine's blobs are DirectoryBlobs
         stack.callback(housekeeping.cancel)
@@ -117,8 +119,8 @@ async def _run(
         started(Started(url, told.data, simulator_url, demo))
         await stop.wait()
         log.info("stopping: finishing what is in hand")
-        await server.close(GRACE)
-        if not await workers.stop(GRACE):
+        _, in_time = await asyncio.gather(server.close(GRACE), workers.stop(GRACE))
+        if not in_time:
             log.warning("not all came to its end in time; it goes on at the next start")
 
 
@@ -174,15 +176,21 @@ async def _simulator(told: UpSettings, stack: AsyncExitStack) -> str | None:
         return told.simulator_url.rstrip("/")
     if not told.simulator:
         return None
-    return await stack.enter_async_context(_simulator_process(told.data / "simulator.jsonl"))
+    return await stack.enter_async_context(_simulator_process(told))
 
 
 @asynccontextmanager
-async def _simulator_process(log_path: Path) -> AsyncIterator[str]:
+async def _simulator_process(told: UpSettings) -> AsyncIterator[str]:
     """A simulator that ends when we do, however we end: it watches its standard input."""
+    log_path = told.data / "simulator.jsonl"
+    environment = dict(os.environ)
+    if told.tls_certificate:
+        # It calls nobody but us, and a self-signed certificate has nobody else to vouch for it.
+        environment["SSL_CERT_FILE"] = str(told.tls_certificate)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "node.cli", "simulator", "--port", "0", "--log", str(log_path)),
         *("--parent-pipe", "--announce"),
+        env=environment,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for us: it is needed until what is in hand is done
@@ -198,6 +206,12 @@ async def _simulator_process(log_path: Path) -> AsyncIterator[str]:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         await process.wait()
+
+
+def _callback_base(told: UpSettings, settings: Settings, own_url: str) -> str:
+    """Where the simulator reaches us: one that somebody else runs may be on another machine."""
+    public = settings.public_base_url.rstrip("/")
+    return public if public and told.simulator_url else own_url
 
 
 def _set_up(deps: Deps, simulator_url: str | None, own_url: str) -> dict[str, Any] | None:

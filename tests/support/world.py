@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from node.gateway import event_of
 from node.http_server import RawRequest
@@ -25,6 +26,7 @@ from recado.engine import Engine
 from recado.engine.embedded import open_engine
 from recado.engine.embedded.queue import EmbeddedQueue
 from recado.http import Outgoing, Reached, Unreached
+from recado.message import Key
 from recado.routing import Route
 from recado.settings import Settings
 from recado.wiring import Deps, assemble
@@ -66,6 +68,8 @@ class World:
         engine, self.database = open_engine(
             self.folder, policies_of(_WIRING), self.clock, 90 * _DAY
         )
+        # What dies here is a process, never the machine: nothing has to reach a disk.
+        self.database.connection.execute("PRAGMA synchronous = OFF")
         self.bare = engine
         assert isinstance(engine.queue, EmbeddedQueue)
         self.queue = engine.queue
@@ -113,6 +117,33 @@ class World:
             self.deps, name=login, login=login, password="segredo", **switches
         )
         return str(made["id"])
+
+    def upstream_is(self, name: str = "simulator", **changes: Any) -> None:
+        """Changes the configuration of an upstream; of one that is not there yet, makes it like
+        the first."""
+        store = self.bare.store
+        body = store.config("upstream", name)
+        if body is None:
+            like = msgspec.json.decode(store.config("upstream", "simulator") or b"", type=Upstream)
+            upstream = replace(like, name=name, version=0, **changes)
+        else:
+            old = msgspec.json.decode(body, type=Upstream)
+            upstream = replace(old, version=old.version + 1, **changes)
+        encoded = msgspec.json.encode(upstream)
+        assert store.put_config("upstream", name, encoded, upstream.version)
+        self.deps.routing.forget()
+
+    def route_is(self, name: str = "default", **changes: Any) -> None:
+        """Changes a route, or makes one to the first upstream."""
+        store = self.bare.store
+        body = store.config("route", name)
+        if body is None:
+            route = replace(Route(name=name, upstream="simulator"), **changes)
+        else:
+            old = msgspec.json.decode(body, type=Route)
+            route = replace(old, version=old.version + 1, **changes)
+        assert store.put_config("route", name, msgspec.json.encode(route), route.version)
+        self.deps.routing.forget()
 
     # --- requests --------------------------------------------------------------------------------
 
@@ -187,9 +218,9 @@ class World:
         told = {"event": "receipt", "id": upstream_id, "stat": stat, "err": err}
         return {**told, "reference": reference} if self.echo else told
 
-    def tell(self, event: dict[str, Any]) -> int:
+    def tell(self, event: Any, upstream: str = "simulator") -> int:
         """The upstream calls our callback path: the status of our answer."""
-        return self.call_raw("POST", "/callback/simulator/secret", event, login=None)[0]
+        return self.call_raw("POST", f"/callback/{upstream}/secret", event, login=None)[0]
 
     def tell_receipts(self) -> None:
         """The upstream tells what it has to tell, again and again until we acknowledge it."""
@@ -202,14 +233,15 @@ class World:
     def step(self) -> bool:
         """Deals with one batch of every queue that has one: whether there was any."""
         worked = False
+        queue = self.deps.engine.queue  # as wrapped: a kill may fall here too
         for consumer in _CONSUMERS:
-            rows = self.queue.receive(consumer.queue, consumer.batch_size)
+            rows = queue.receive(consumer.queue, consumer.batch_size)
             if rows:
                 worked = True
                 answer = _HANDLERS[consumer.function](sqs_event(rows), None)
                 failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
                 self.queue.failed([row for row in rows if row.id in failed])
-                self.queue.done([row for row in rows if row.id not in failed])
+                queue.done([row for row in rows if row.id not in failed])
         return worked
 
     def drain(self, *, receipts: bool = True) -> None:
@@ -243,6 +275,20 @@ class World:
     def reports(self, identifier: str | None = None) -> list[dict[str, Any]]:
         """What the customer was told, of one message or of all."""
         return [t for t in self.told if identifier is None or t.get("message_id") == identifier]
+
+    def record(self, identifier: str, login: str = "ana") -> Any:
+        """What is kept under an id, or None."""
+        which = json.loads(self.bare.store.config("login", login) or b"")["cost_centre"]
+        return self.bare.store.records([Key(which, identifier)])[0]
+
+    def every_record(self, login: str = "ana") -> list[Any]:
+        """All that is kept of a cost centre, by id."""
+        which = json.loads(self.bare.store.config("login", login) or b"")["cost_centre"]
+        return list(self.bare.store.records_between(which, 0.0, self.now + 90 * _DAY, "", 100_000))
+
+    def submits(self, identifier: str) -> list[dict[str, Any]]:
+        """What the upstream took of one message."""
+        return [taken for taken in self.taken if taken["reference"].endswith(identifier)]
 
     def dead_letters(self) -> int:
         return sum(depth.dead for depth in self.queue.depths())

@@ -26,6 +26,9 @@ from recado.wiring import Deps
 
 INLINE_BYTES = 200_000  # a queue message may have 1 MiB, but is billed by 64 KB
 MAX_AHEAD = 90 * 86_400.0  # how far ahead a message may be scheduled, in seconds
+# What a segment's 160 septets may be written with. A text beyond is not even looked at: to compose
+# megabytes of accents would take minutes.
+_CHARACTERS = 320
 _LATE = 60.0  # a send_at this little in the past means now
 
 Act: TypeAlias = Callable[[Request, CostCentre, Deps], Answer]
@@ -33,7 +36,6 @@ Act: TypeAlias = Callable[[Request, CostCentre, Deps], Answer]
 
 def answer(event: Event, dialect: Dialect, act: Act, deps: Deps) -> Answer:
     """One HTTP request, answered in its dialect whatever happens: who asks, may they, `act`."""
-    identifier = new_id(deps.clock())
     cost_centre: CostCentre | None = None
     try:
         request = request_of(event)
@@ -42,9 +44,10 @@ def answer(event: Event, dialect: Dialect, act: Act, deps: Deps) -> Answer:
         return act(request, cost_centre, deps)
     except Refused as refused:
         count(f"refused_{refused.refusal.reason}")
-        return dialect.refused(refused.refusal, identifier, cost_centre)
+        return dialect.refused(refused.refusal, new_id(deps.clock()), cost_centre)
     except Exception:
         count("faults")
+        identifier = new_id(deps.clock())
         log.exception("a request failed by our fault", extra={"message_id": identifier})
         fault = Refusal("request", "fault", esme.RSYSERR)
         return dialect.refused(fault, identifier, cost_centre)
@@ -54,7 +57,8 @@ def _who(request: Request, deps: Deps) -> CostCentre:
     header = request.headers.get("authorization")
     if not header:
         raise Refused(Refusal("authorization", "credentials", esme.RINVPASWD, "is missing!"))
-    cost_centre = deps.directory.authenticate(header)
+    # Base64 is ASCII (RFC 7617), but a header need not be.
+    cost_centre = deps.directory.authenticate(header) if header.isascii() else None
     if cost_centre is None:
         raise Refused(Refusal("login or password", "credentials", esme.RINVPASWD))
     return cost_centre
@@ -94,7 +98,7 @@ def accept(
     """Makes a request to send durable. Raises Refused; of a refused request nothing is kept."""
     now = deps.clock()
     due_at = _due(ask, now)
-    entry = _remembered(ask, cost_centre, request, new_id(due_at), now)
+    entry = _remembered(ask, cost_centre, request, due_at, now)
     if entry is None:
         submission = _submission(ask, cost_centre, dialect, new_id(due_at), now)
         _enqueue(submission, deps)
@@ -123,13 +127,13 @@ def _due(ask: Ask, now: float) -> float:
 
 
 def _remembered(
-    ask: Ask, cost_centre: CostCentre, request: Request, identifier: str, now: float
+    ask: Ask, cost_centre: CostCentre, request: Request, due_at: float, now: float
 ) -> Remembered | None:
     if ask.idempotency_key is None:
         return None
     asked = f"{request.path}?{request.query}\n".encode() + request.body
     body_hash = hashlib.sha256(asked).hexdigest()
-    return Remembered(cost_centre.id, ask.idempotency_key, body_hash, identifier, now)
+    return Remembered(cost_centre.id, ask.idempotency_key, body_hash, new_id(due_at), now)
 
 
 def _submission(
@@ -161,18 +165,12 @@ def _recipient(wish: Wish, identifier: str, cost_centre: CostCentre) -> Recipien
     number = brazilian_mobile(
         wish.destination, strict=cost_centre.strict_numbers, fixed_lines=cost_centre.fixed_lines
     )
-    text, segments = _sized(wish.text, cost_centre)
-    refusal = None
+    text, segments, refusal = "", 0, None
     if isinstance(number, NumberProblem):
         reason = "empty" if not wish.destination.strip() else number.value
         refusal = Refusal("destination", reason, esme.RINVDSTADR)
-    elif not text.strip():
-        refusal = Refusal("text", "empty", esme.RINVMSGLEN)
-    elif segments > cost_centre.max_segments:
-        detail = (
-            f"is too long: {segments} segments, at most {cost_centre.max_segments} are allowed!"
-        )
-        refusal = Refusal("text", "long", esme.RINVMSGLEN, detail)
+    else:
+        text, segments, refusal = _sized(wish.text, cost_centre)
     if refusal:
         return Recipient(
             id=identifier, as_written=wish.destination, reference=wish.reference, refusal=refusal
@@ -187,12 +185,25 @@ def _recipient(wish: Wish, identifier: str, cost_centre: CostCentre) -> Recipien
     )
 
 
-def _sized(text: str, cost_centre: CostCentre) -> tuple[str, int]:
-    """The text as it will be sent, and its segments."""
+def _sized(text: str, cost_centre: CostCentre) -> tuple[str, int, Refusal | None]:
+    """The text as it will be sent, its segments, and what is wrong with it."""
+    most = cost_centre.max_segments
+    if len(text) > _CHARACTERS * most:
+        return "", 0, _long(f"{len(text)} characters, at most {most} segments are allowed!")
     if septets(text) is not None:
-        return text, segment_count(text, replace_accents=False)
-    fitted = segmented(text, replace_accents=cost_centre.replace_accents)
-    return fitted.text, fitted.count
+        segments = segment_count(text, replace_accents=False)
+    else:
+        fitted = segmented(text, replace_accents=cost_centre.replace_accents)
+        text, segments = fitted.text, fitted.count
+    if not text.strip():
+        return text, segments, Refusal("text", "empty", esme.RINVMSGLEN)
+    if segments > most:
+        return text, segments, _long(f"{segments} segments, at most {most} are allowed!")
+    return text, segments, None
+
+
+def _long(why: str) -> Refusal:
+    return Refusal("text", "long", esme.RINVMSGLEN, f"is too long: {why}")
 
 
 def _enqueue(submission: Submission, deps: Deps) -> None:

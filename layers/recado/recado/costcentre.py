@@ -146,7 +146,7 @@ def _is_http(url: str) -> bool:
 def _is_time_zone(name: str) -> bool:
     try:
         ZoneInfo(name)
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):  # unknown, a directory, no name at all
         return False
     return True
 

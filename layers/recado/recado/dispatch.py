@@ -21,9 +21,16 @@ from recado.connectors import (
     Unavailable,
     Upstream,
 )
-from recado.lifecycle import claimed, given_up, rejected, submitted, unavailable, uncertain
+from recado.lifecycle import (
+    claimed,
+    given_up,
+    queued,
+    rejected,
+    submitted,
+    unavailable,
+    uncertain,
+)
 from recado.message import (
-    Event,
     Key,
     Message,
     Packet,
@@ -43,7 +50,9 @@ from recado.wiring import Deps
 BUDGET = 20.0  # seconds of submitting in one go; what is left is put back
 _CLAIM_MARGIN = 5.0  # how much longer than its submit's time-out a claim holds
 _LONGEST_WAIT = 60.0
+_LONGEST_DELAY = 900.0  # of a queue
 _SOON = 0.5
+_NOBODY = Upstream(name="", kind="")  # what has no route is routed here to its end, when it is over
 
 
 _packets: msgspec.json.Decoder[Packet] = msgspec.json.Decoder(Packet)
@@ -87,21 +96,24 @@ def _routed(packets: Sequence[Packet], deps: Deps) -> tuple[list[Job], list[Late
     for packet in packets:
         cost_centre = deps.directory.cost_centre(packet.cost_centre)
         wanted = cost_centre.reports if cost_centre else ()
+        over = deps.clock() >= packet.expires_at
         for recipient in packet.recipients:
             upstream = deps.routing.upstream_for(packet.cost_centre, recipient.to)
-            if upstream is None:
+            if upstream is None and not over:
                 count("no_route")
                 later.append(_later(packet, recipient, 0.0, deps))
             else:
-                jobs.append(Job(packet, recipient, upstream, wanted))
+                jobs.append(Job(packet, recipient, upstream or _NOBODY, wanted))
     return sorted(jobs, key=lambda job: job.upstream.name), later
 
 
 def _later(packet: Packet, recipient: Recipient, at_least: float, deps: Deps) -> Later:
-    """After a growing pause; no later than its validity ends, so that it is EXPIRED on time."""
-    pause = max(at_least, backoff(packet.attempt + 1, cap=_LONGEST_WAIT))
+    """After a growing pause; no later than its validity ends, so that it is EXPIRED on time. All of
+    a packet wait the same, lest it fall apart into as many packets."""
+    chance = int(packet.recipients[0].id[-4:], 16) / 0xFFFF
+    pause = max(at_least, backoff(packet.attempt + 1, cap=_LONGEST_WAIT, chance=chance))
     remaining = packet.expires_at - deps.clock()
-    return Later(packet, recipient, min(pause, max(remaining, _SOON)))
+    return Later(packet, recipient, min(pause, max(remaining, _SOON), _LONGEST_DELAY))
 
 
 def _submit_line(jobs: list[Job], upstream: Upstream, stop_at: float, deps: Deps) -> list[Later]:
@@ -130,7 +142,7 @@ def _claim(window: Sequence[Job], deps: Deps) -> tuple[list[tuple[Job, Message]]
     already, or is past its validity, is in neither."""
     now = deps.clock()
     token = uuid.uuid4().hex[:12]
-    fresh = [_begun(_new(job), job, token, now) for job in window]
+    fresh = [_begun(queued(job.packet, job.recipient), job, token, now) for job in window]
     stood = deps.engine.store.create(fresh)
     later: list[Later] = []
     written: list[tuple[Job, Record | None]] = []
@@ -163,25 +175,6 @@ def _sorted(
             count(f"messages_{message.state.lower()}")
             emit([message], deps)
     return mine
-
-
-def _new(job: Job) -> Message:
-    packet, recipient = job.packet, job.recipient
-    return Message(
-        cost_centre=packet.cost_centre,
-        id=recipient.id,
-        dialect=packet.dialect,
-        state=State.QUEUED,
-        due_at=packet.due_at,
-        expires_at=packet.expires_at,
-        accepted_at=packet.accepted_at,
-        to=recipient.to,
-        text=recipient.text if recipient.text is not None else packet.text or "",
-        segments=recipient.segments,
-        reference=recipient.reference,
-        batch_id=packet.batch_id,
-        history=(Event(packet.accepted_at, State.QUEUED),),
-    )
 
 
 def _begun(message: Message, job: Job, token: str, now: float) -> Message:

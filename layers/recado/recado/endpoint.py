@@ -4,21 +4,20 @@ While it is not open its notices are dropped, and `since` says from when on what
 be replayed. An open endpoint with a `since` is being replayed.
 """
 
-from collections import Counter
-
 from msgspec.structs import replace
 
+from recado.engine import Endpoint
 from recado.message import Key
 from recado.notices import Probe, Replay, send
 from recado.observability import count, log
 from recado.retry import backoff
 from recado.wiring import Deps
 
-STALLS_AFTER = 10  # failures in a row, of whatever reports, as one environment sees them
+STALLS_AFTER = 10  # records that failed in a row, as one environment sees them
 _LONGEST_PROBE_WAIT = 300.0
 _OVERTAKEN = 15.0  # a probe may be faster than the write that it belongs to, by seconds
 
-_failures: Counter[str] = Counter()
+_failures: dict[str, set[str]] = {}
 
 
 def answered(cost_centre: str) -> None:
@@ -26,46 +25,57 @@ def answered(cost_centre: str) -> None:
     _failures.pop(cost_centre, None)
 
 
-def failed_too_often(cost_centre: str) -> bool:
-    """Counts a failure: whether the endpoint is to be stalled."""
-    _failures[cost_centre] += 1
-    return _failures[cost_centre] >= STALLS_AFTER
+def failed_too_often(cost_centre: str, record: str) -> bool:
+    """Counts a failure: whether the endpoint is to be stalled. One record counts once, however
+    often it fails: that may be its own fault."""
+    failed = _failures.setdefault(cost_centre, set())
+    if len(failed) < STALLS_AFTER:
+        failed.add(record)
+    return len(failed) >= STALLS_AFTER
 
 
 def stall(key: Key, since: float, deps: Deps) -> None:
-    """Holds back everything but one probe, with this record. The probe is sent first: after a
-    crash in between it finds the endpoint open and ends."""
-    if deps.engine.store.endpoint(key.cost_centre).state == "open":
-        send(Probe(key.cost_centre, key.id, deps.clock()), deps, delay=backoff(1))
-    _close(key.cost_centre, "stalled", since, deps)
+    """Holds back everything but one probe, which begins with this record. The probe is sent first:
+    after a crash in between it finds the endpoint open and ends."""
+    while not held_back(key.cost_centre, since, deps):
+        endpoint = deps.engine.store.endpoint(key.cost_centre)
+        if endpoint.state == "open":
+            send(Probe(key.cost_centre, key.id, deps.clock()), deps, delay=backoff(1))
+            _close(endpoint, "stalled", since, deps)
 
 
 def park(cost_centre: str, since: float, deps: Deps) -> None:
     """The endpoint said 410: nothing goes there until its owner says so."""
-    _close(cost_centre, "parked", since, deps)
-
-
-def _close(cost_centre: str, state: str, since: float, deps: Deps) -> None:
     while True:
         endpoint = deps.engine.store.endpoint(cost_centre)
-        if endpoint.state == "parked":
-            state = "parked"
-        earliest = min(since, endpoint.since or since)
-        if (endpoint.state, endpoint.since) == (state, earliest):
+        if endpoint.state == "parked" or _close(endpoint, "parked", since, deps):
+            held_back(cost_centre, since, deps)
             return
-        changed = replace(endpoint, state=state, since=earliest, version=endpoint.version + 1)
+
+
+def _close(endpoint: Endpoint, state: str, since: float, deps: Deps) -> bool:
+    """False where it has changed meanwhile."""
+    earliest = min(since, endpoint.since or since)
+    changed = replace(endpoint, state=state, since=earliest, version=endpoint.version + 1)
+    if not deps.engine.store.put_endpoint(changed):
+        return False
+    count(f"endpoints_{state}")
+    log.warning("a callback URL is %s", state, extra={"cost_centre": endpoint.cost_centre})
+    return True
+
+
+def held_back(cost_centre: str, since: float, deps: Deps) -> bool:
+    """Whether a notice of what is owed since then may be dropped: not where the endpoint is open.
+    The replay will reach back to it."""
+    while True:
+        endpoint = deps.engine.store.endpoint(cost_centre)
+        if endpoint.state == "open":
+            return False
+        if since >= endpoint.since:
+            return True
+        changed = replace(endpoint, since=since, version=endpoint.version + 1)
         if deps.engine.store.put_endpoint(changed):
-            if endpoint.state != state:
-                count(f"endpoints_{state}")
-                log.warning("a callback URL is %s", state, extra={"cost_centre": cost_centre})
-            return
-
-
-def owed_since(cost_centre: str, owed_at: float, deps: Deps) -> None:
-    """A notice is about to be dropped: the replay has to reach back to what it was for."""
-    endpoint = deps.engine.store.endpoint(cost_centre)
-    if endpoint.state != "open" and owed_at < endpoint.since:
-        _close(cost_centre, endpoint.state, owed_at, deps)
+            return True
 
 
 def reopen(cost_centre: str, deps: Deps) -> None:

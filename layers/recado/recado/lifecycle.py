@@ -13,10 +13,40 @@ from msgspec.structs import replace
 
 from recado import esme
 from recado.connectors import Receipt
-from recado.message import Message, Report, State, is_final, may_become, moved, noted
+from recado.message import (
+    Event,
+    Message,
+    Packet,
+    Recipient,
+    Report,
+    State,
+    is_final,
+    may_become,
+    moved,
+    noted,
+)
 from recado.report import FINAL_STATE, SUBMIT_OUTCOME, with_report
 
 Wanted: TypeAlias = Iterable[str]
+
+
+def queued(packet: Packet, recipient: Recipient) -> Message:
+    """The message that a packet carries, before anything has happened to it."""
+    return Message(
+        cost_centre=packet.cost_centre,
+        id=recipient.id,
+        dialect=packet.dialect,
+        state=State.QUEUED,
+        due_at=packet.due_at,
+        expires_at=packet.expires_at,
+        accepted_at=packet.accepted_at,
+        to=recipient.to,
+        text=recipient.text if recipient.text is not None else packet.text or "",
+        segments=recipient.segments,
+        reference=recipient.reference,
+        batch_id=packet.batch_id,
+        history=(Event(packet.accepted_at, State.QUEUED),),
+    )
 
 
 def claimed(message: Message, upstream: str, token: str, now: float, until: float) -> Message:

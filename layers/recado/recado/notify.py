@@ -5,28 +5,29 @@ failing, its cost centre is stalled: its notices are dropped, one probe goes on,
 answered, everything owed since then is replayed by the same replay that operators use.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from recado import endpoint
-from recado.callback import TIMEOUT, listed_of, outgoing
+from recado.announce import PATIENCE, announced, is_announced, look_at_messages
+from recado.callback import TIMEOUT, outgoing
 from recado.costcentre import CostCentre
 from recado.http import Outgoing, Reached, Unreached
+from recado.ids import id_time
 from recado.message import Attempt, Batch, Key, Message, Record, Report, key_of
-from recado.notices import Look, Notice, Probe, Replay, emit, look_later, send
+from recado.notices import Look, Notice, Probe, Replay, emit, look_later
 from recado.observability import count
-from recado.report import abandoned, failed, given, next_owed, owed_again
+from recado.replay import PAGE, reaching, replay
+from recado.report import abandoned, failed, given, next_owed
 from recado.retry import backoff
 from recado.wiring import Deps
 
-BATCH_PATIENCE = 60.0  # a batch's reports wait so long for its callback to be answered
 BUDGET = 20.0
-LOOK_BACK = 3 * 86_400.0  # an id's time is when a message was due; what it owes comes later
 _LONGEST_WAIT = 900.0
 _BUSY_WAIT = 1.0
-_PAGE = 100
+_LEAST_TRIES = 10  # before a report is abandoned: a stall may have taken up all of its day
 
 
 class Telling(Struct, frozen=True):
@@ -46,7 +47,7 @@ def notify(notices: Sequence[Notice], deps: Deps) -> None:
         if isinstance(notice, Probe):
             _probe(notice, deps)
         elif isinstance(notice, Replay):
-            _replay(notice, deps)
+            replay(notice, deps)
 
 
 def _tell_all(keys: Sequence[Key], deps: Deps) -> None:
@@ -77,34 +78,40 @@ def _tell_on(records: Iterable[Record], deps: Deps) -> None:
 
 
 def _tellings(records: Iterable[Record], deps: Deps) -> list[Telling]:
-    """The next report of each record that has one to give, and may."""
+    """The next report of each record that has one to give, and may. A batch that owes no more has
+    its messages looked at; on a redelivery too, for a kill may have come before that."""
     tellings = []
-    announced: dict[str, bool] = {}
+    known: dict[str, bool] = {}
     open_: dict[str, bool] = {}
     for record in records:
-        report, name = next_owed(record), record.cost_centre
-        cost_centre = deps.directory.cost_centre(name)
-        if report is None or cost_centre is None or not cost_centre.callback_url:
+        if isinstance(record, Batch) and next_owed(record) is None:
+            look_at_messages(record, deps)
+        telling, name = _telling(record, known, deps), record.cost_centre
+        if telling is None:
             continue
-        if isinstance(record, Message) and record.batch_id:
-            if record.batch_id not in announced:
-                announced[record.batch_id] = _is_announced(record, deps)
-            # Dropping is safe: once it is announced, the batch looks at all of its messages.
-            if not announced[record.batch_id]:
-                continue
         if name not in open_:
             open_[name] = deps.engine.store.endpoint(name).state == "open"
         if open_[name]:
-            tellings.append(Telling(record, report, cost_centre))
-        else:
-            endpoint.owed_since(name, report.owed_at, deps)
+            tellings.append(telling)
+        elif not endpoint.held_back(name, reaching(record, telling.report), deps):
+            look_later(key_of(record), _BUSY_WAIT, deps)
     return tellings
 
 
-def _is_announced(message: Message, deps: Deps) -> bool:
-    key = Key(message.cost_centre, message.batch_id or "")
-    batch = deps.engine.store.records([key])[0]
-    return not isinstance(batch, Batch) or batch.announced_at is not None
+def _telling(record: Record, known: dict[str, bool], deps: Deps) -> Telling | None:
+    """A record's next report, unless it owes none, nobody wants it, or its batch's callback has to
+    come first."""
+    report = next_owed(record)
+    cost_centre = deps.directory.cost_centre(record.cost_centre)
+    if report is None or cost_centre is None or not cost_centre.callback_url:
+        return None
+    if isinstance(record, Message) and record.batch_id:
+        if record.batch_id not in known:
+            known[record.batch_id] = is_announced(record, deps)
+        # Dropping is safe: once it is announced, the batch looks at all of its messages.
+        if not known[record.batch_id]:
+            return None
+    return Telling(record, report, cost_centre)
 
 
 def _tell(tellings: Sequence[Telling], deps: Deps) -> list[Record]:
@@ -113,6 +120,9 @@ def _tell(tellings: Sequence[Telling], deps: Deps) -> list[Record]:
     now = deps.clock()
     changed = [_told(t.record, t.report, a, now) for t, a in zip(tellings, answers, strict=True)]
     written = deps.engine.store.replace(changed)
+    well = {t.record.cost_centre for t, a in zip(tellings, answers, strict=True) if _is_yes(a)}
+    for name in well:
+        endpoint.answered(name)
     go_on: list[Record] = []
     for telling, answer, record in zip(tellings, answers, written, strict=True):
         kept = record or _told_late(telling, answer, now, deps)
@@ -120,10 +130,9 @@ def _tell(tellings: Sequence[Telling], deps: Deps) -> list[Record]:
             continue
         if _is_yes(answer):
             count("reports_given")
-            endpoint.answered(kept.cost_centre)
-            go_on.append(_announced(kept, now, deps) if isinstance(kept, Batch) else kept)
+            go_on.append(kept)
         else:
-            _not_told(kept, telling.report, answer, deps)
+            _not_told(kept, telling, answer, deps, down=kept.cost_centre not in well)
     return go_on
 
 
@@ -146,7 +155,10 @@ def _told(record: Record, report: Report, answer: Reached | Unreached, now: floa
     if isinstance(answer, Unreached):
         return failed(record, report, Attempt(now, 0, answer.problem))
     attempt = Attempt(now, answer.status)
-    return given(record, report, attempt) if _is_yes(answer) else failed(record, report, attempt)
+    if not _is_yes(answer):
+        return failed(record, report, attempt)
+    told = given(record, report, attempt)
+    return replace(told, announced_at=told.announced_at or now) if isinstance(told, Batch) else told
 
 
 def _told_late(
@@ -169,40 +181,40 @@ def _report_of(record: Record, report: Report) -> Report:
     return next((mine for mine in record.reports if mine.kind == report.kind), report)
 
 
-def _announced(batch: Batch, now: float, deps: Deps) -> Batch:
-    """From here on the batch's messages may be told; those that waited are looked at."""
-    while batch.announced_at is None:
-        written = deps.engine.store.replace([replace(batch, announced_at=now)])[0]
-        present = written or deps.engine.store.records([key_of(batch)])[0]
-        if not isinstance(present, Batch):
-            return batch
-        batch = present
-    ids = [line.id for line in listed_of(batch, deps.engine.blobs) if line.refusal is None]
-    for start in range(0, len(ids), _PAGE):
-        keys = [Key(batch.cost_centre, identifier) for identifier in ids[start : start + _PAGE]]
-        emit([record for record in deps.engine.store.records(keys) if record is not None], deps)
-    return batch
-
-
-def _not_told(record: Record, report: Report, answer: Reached | Unreached, deps: Deps) -> None:
+def _not_told(
+    record: Record, telling: Telling, answer: Reached | Unreached, deps: Deps, *, down: bool
+) -> None:
     """Later again, and ever later, for a day; an endpoint that keeps failing is stalled, and one
-    that answers 410 is parked."""
+    that answers 410 is parked. `down`: it took nothing else meanwhile."""
     count("reports_failed")
     now = deps.clock()
-    report = _report_of(record, report)
-    if isinstance(record, Batch) and now - report.owed_at >= BATCH_PATIENCE:
-        record = _announced(record, now, deps)
+    report = _report_of(record, telling.report)
+    if isinstance(record, Batch) and now - report.owed_at >= PATIENCE:
+        record = announced(record, deps)
+    too_old = now - report.owed_at > deps.settings.callback_hours * 3600
     if isinstance(answer, Reached) and answer.status == 410:
-        endpoint.park(record.cost_centre, report.owed_at, deps)
-    elif now - report.owed_at > deps.settings.callback_hours * 3600:
+        _gone(telling, deps)
+    elif too_old and report.attempts >= _LEAST_TRIES:
         _abandon(record, report, deps)
-    elif endpoint.failed_too_often(record.cost_centre):
-        endpoint.stall(key_of(record), report.owed_at, deps)
+    elif down and endpoint.failed_too_often(record.cost_centre, record.id):
+        endpoint.stall(key_of(record), reaching(record, report), deps)
     else:
         wait = backoff(report.attempts, cap=_LONGEST_WAIT)
         if isinstance(record, Batch) and record.announced_at is None:
-            wait = min(wait, BATCH_PATIENCE / 6)
+            wait = min(wait, PATIENCE / 6)
         look_later(key_of(record), wait, deps)
+
+
+def _gone(telling: Telling, deps: Deps) -> None:
+    """A 410 parks the endpoint, unless its owner has just given it another URL: then that is tried
+    before long. Asked of the store, because the directory may remember the old one for a minute."""
+    name, tried = telling.cost_centre.id, telling.cost_centre.callback_url
+    deps.directory.forget()
+    present = deps.directory.cost_centre(name)
+    if present is not None and present.callback_url != tried:
+        look_later(key_of(telling.record), _BUSY_WAIT, deps)
+    else:
+        endpoint.park(name, reaching(telling.record, telling.report), deps)
 
 
 def _abandon(record: Record, report: Report, deps: Deps) -> None:
@@ -213,6 +225,9 @@ def _abandon(record: Record, report: Report, deps: Deps) -> None:
         look_later(key_of(record), _BUSY_WAIT, deps)
     else:
         emit([written], deps)
+
+
+# --- the probe of a stalled endpoint -------------------------------------------------------------
 
 
 def _probe(probe: Probe, deps: Deps) -> None:
@@ -226,52 +241,42 @@ def _probe(probe: Probe, deps: Deps) -> None:
         else:
             endpoint.probe_again(probe, deps)
         return
-    record = deps.engine.store.records([Key(probe.cost_centre, probe.id)])[0]
-    cost_centre = deps.directory.cost_centre(probe.cost_centre)
-    report = next_owed(record) if record else None
-    nobody = cost_centre is None or not cost_centre.callback_url
-    if record is None or report is None or cost_centre is None or nobody:
-        endpoint.reopen(probe.cost_centre, deps)  # there is nothing left to try it with
-        return
-    if _tell_probe(Telling(record, report, cost_centre), deps):
+    known: dict[str, bool] = {}
+    tries = (_telling(record, known, deps) for record in _owing(probe, state.since, deps))
+    telling = next((telling for telling in tries if telling is not None), None)
+    # Without any there is nothing left to try it with.
+    if telling is None or _tell_probe(telling, deps):
         endpoint.reopen(probe.cost_centre, deps)
     else:
-        endpoint.probe_again(probe, deps)
+        endpoint.probe_again(replace(probe, id=telling.record.id), deps)
+
+
+def _owing(probe: Probe, since: float, deps: Deps) -> Iterator[Record]:
+    """What to try it with: at first what stalled it, then each time the next by id, round and
+    round. For there are endpoints that fail at one report and take all others."""
+    store, name = deps.engine.store, probe.cost_centre
+    own = [record for record in store.records([Key(name, probe.id)]) if record is not None]
+    if probe.attempt == 1:
+        yield from own
+    yield from store.records_between(name, id_time(probe.id), deps.clock(), probe.id, PAGE)
+    yield from store.records_between(name, since, deps.clock(), "", PAGE)
+    yield from own
 
 
 def _tell_probe(telling: Telling, deps: Deps) -> bool:
     """Sends one report past the closed door, and says whether it was taken."""
-    answer = deps.exchange([_request(telling, deps)])[0]
+    key = key_of(telling.record)
+    if key in deps.telling:
+        return False
+    deps.telling.add(key)
+    try:
+        answer = deps.exchange([_request(telling, deps)])[0]
+    finally:
+        deps.telling.discard(key)
     now = deps.clock()
     kept = _told_late(telling, answer, now, deps)
-    if isinstance(kept, Batch) and (_is_yes(answer) or now - kept.due_at >= BATCH_PATIENCE):
-        _announced(kept, now, deps)
+    if not _is_yes(answer) and isinstance(kept, Batch) and now - kept.due_at >= PATIENCE:
+        announced(kept, deps)
     if isinstance(answer, Reached) and answer.status == 410:
-        endpoint.park(telling.cost_centre.id, telling.report.owed_at, deps)
+        _gone(telling, deps)
     return _is_yes(answer)
-
-
-def _replay(replay: Replay, deps: Deps) -> None:
-    """One page of a replay, and a notice for the next."""
-    records = deps.engine.store.records_between(
-        replay.cost_centre, replay.since - LOOK_BACK, replay.until, replay.after, _PAGE
-    )
-    if replay.again:
-        records = [_owed_again(record, replay, deps) for record in records]
-    emit(records, deps)
-    if len(records) == _PAGE:
-        send(replace(replay, after=records[-1].id), deps)
-    elif not replay.again:
-        endpoint.replayed(replay.cost_centre, replay.since, deps)
-
-
-def _owed_again(record: Record, replay: Replay, deps: Deps) -> Record:
-    while True:
-        changed = owed_again(record, replay.since, replay.until)
-        if changed == record:
-            return record
-        written = deps.engine.store.replace([changed])[0]
-        present = written or deps.engine.store.records([key_of(record)])[0]
-        if present is None or written is not None:
-            return present or record
-        record = present

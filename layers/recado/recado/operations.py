@@ -201,7 +201,8 @@ def send_message(deps: Deps, which: str, to: str, text: str) -> dict[str, Any]:
     try:
         accepted = accept(ask, cost_centre, zoug.NAME, request, deps)
     except Refused as refused:
-        raise Invalid("message", zoug.explained(refused.refusal)) from refused
+        field, _, problem = zoug.explained(refused.refusal).partition(" ")
+        raise Invalid(field, problem) from refused
     return {"message_id": accepted.id}
 
 

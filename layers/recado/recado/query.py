@@ -12,9 +12,10 @@ import msgspec
 from msgspec.structs import replace
 
 from recado import esme
+from recado.accept import MAX_AHEAD
 from recado.callback import listed_of
 from recado.costcentre import CostCentre
-from recado.dialects import zoug
+from recado.dialects import Listed, zoug
 from recado.errors import Refused
 from recado.http import Answer, Event, Request, json_answer, request_of
 from recado.ids import id_time, is_id, new_id
@@ -23,6 +24,7 @@ from recado.message import Batch, Key, Message, Record, Refusal, State
 from recado.wiring import Deps
 
 _METHODS = {"/message": "GET, POST", "/message/batch": "POST"}
+_METHODS_OF_ONE = "GET, DELETE"  # of a single message or batch, one path segment further
 _WAITING = (State.SCHEDULED, State.QUEUED)
 
 
@@ -33,15 +35,23 @@ def iso(at: float) -> str:
 
 def nowhere(event: Event, deps: Deps) -> Answer:
     """The answer to an unknown path or method: the same for everybody."""
-    request = request_of(event)
-    allowed = _METHODS.get(request.path)
-    if allowed is None:
-        refusal = Refusal("path", "unknown", esme.RINVCMDID)
-        return zoug.refused(refusal, new_id(deps.clock()), None)
-    refusal = Refusal("method", "method", esme.RINVCMDID)
-    answer = zoug.refused(refusal, new_id(deps.clock()), None)
-    answer["headers"]["allow"] = allowed
+    return _nowhere(request_of(event).path, None, deps)
+
+
+def _nowhere(path: str, cost_centre: CostCentre | None, deps: Deps) -> Answer:
+    allowed = _allowed(path)
+    field, reason = ("method", "method") if allowed else ("path", "unknown")
+    refusal = Refusal(field, reason, esme.RINVCMDID)
+    answer = zoug.refused(refusal, new_id(deps.clock()), cost_centre)
+    if allowed:
+        answer["headers"]["allow"] = allowed
     return answer
+
+
+def _allowed(path: str) -> str:
+    collection, _, identifier = path.rpartition("/")
+    of_one = _METHODS_OF_ONE if collection in _METHODS and identifier else ""
+    return _METHODS.get(path, of_one)
 
 
 def _identifier(request: Request) -> str:
@@ -58,11 +68,9 @@ def _record(key: Key, deps: Deps) -> Record | None:
 def _state_without_record(identifier: str, cost_centre: CostCentre, now: float) -> State:
     """What an id says that has no record. Raises Refused where it says nothing."""
     at = id_time(identifier)
-    if at > now:
-        return State.SCHEDULED
-    if now - at <= cost_centre.validity:
-        return State.QUEUED
-    raise Refused(Refusal("id", "unknown", esme.RQUERYFAIL))
+    if not now - cost_centre.validity <= at <= now + MAX_AHEAD:
+        raise Refused(Refusal("id", "unknown", esme.RQUERYFAIL))
+    return State.SCHEDULED if at > now else State.QUEUED
 
 
 def _json(content: dict[str, Any]) -> Answer:
@@ -71,6 +79,8 @@ def _json(content: dict[str, Any]) -> Answer:
 
 def show_message(request: Request, cost_centre: CostCentre, deps: Deps) -> Answer:
     """GET /message/{id}: its state, its history, its reports."""
+    if request.path in _METHODS:  # to a router /message/batch is a message, too
+        return _nowhere(request.path, cost_centre, deps)
     identifier = _identifier(request)
     message = _record(Key(cost_centre.id, identifier), deps)
     if message is None:
@@ -122,6 +132,8 @@ def show_batch(request: Request, cost_centre: CostCentre, deps: Deps) -> Answer:
         return _json({"batchId": identifier, "state": state, "recorded": False})
     if not isinstance(batch, Batch):
         raise Refused(Refusal("id", "unknown", esme.RQUERYFAIL))
+    if not batch.blob:  # cancelled before its list was looked at
+        return _json({"batchId": identifier, "state": batch.state, "recorded": True})
     states, listed = _states(batch, deps)
     return _json(
         {
@@ -140,20 +152,22 @@ def show_batch(request: Request, cost_centre: CostCentre, deps: Deps) -> Answer:
 
 def _states(batch: Batch, deps: Deps) -> tuple[list[str], list[tuple[str, str]]]:
     """Each line's state, "REFUSED" for a line that was, and its id and number."""
-    if not batch.blob:
-        return [], []
     listed = listed_of(batch, deps.engine.blobs)
     records = deps.engine.store.records([Key(batch.cost_centre, line.id) for line in listed])
-    waits = State.DELETED if batch.state is State.DELETED else State.QUEUED
-    states = [
-        "REFUSED" if line.refusal else str(record.state if isinstance(record, Message) else waits)
-        for line, record in zip(listed, records, strict=True)
-    ]
+    states = [_state_of(line, record) for line, record in zip(listed, records, strict=True)]
     return states, [(line.id, line.as_written) for line in listed]
+
+
+def _state_of(line: Listed, record: Record | None) -> str:
+    if line.refusal:
+        return "REFUSED"
+    return record.state if isinstance(record, Message) else State.QUEUED
 
 
 def cancel_message(request: Request, cost_centre: CostCentre, deps: Deps) -> Answer:
     """DELETE /message/{id}: it will not be sent; or it has gone already."""
+    if request.path in _METHODS:
+        return _nowhere(request.path, cost_centre, deps)
     identifier = _identifier(request)
     key = Key(cost_centre.id, identifier)
     if _record(key, deps) is None:
@@ -180,6 +194,8 @@ def cancel_batch(request: Request, cost_centre: CostCentre, deps: Deps) -> Answe
     listed = listed_of(batch, deps.engine.blobs)
     taken_back = _cancel([Key(key.cost_centre, x.id) for x in listed if not x.refusal], deps)
     done = sum(taken_back)
+    if taken_back and not done:
+        raise Refused(Refusal("batch", "gone", esme.RCANCELFAIL))
     return _json({"batchId": identifier, "cancelled": done, "gone": len(taken_back) - done})
 
 

@@ -32,7 +32,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         except msgspec.ValidationError as error:
             raise Misconfigured(f"RECADO_{name.upper()}={value}: {error}") from error
     settings = msgspec.convert(given, Settings, strict=False)
-    if settings.retention_days < 1 or settings.callback_hours <= 0:
+    if settings.retention_days < 1 or not settings.callback_hours > 0:  # NaN is not
         raise Misconfigured("RECADO_RETENTION_DAYS and RECADO_CALLBACK_HOURS must be above zero")
     if settings.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise Misconfigured("RECADO_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR")

@@ -29,14 +29,15 @@ def track(body: str, deps: Deps) -> None:
     upstream = deps.routing.upstream(raw.upstream)
     if upstream is None:
         raise ValueError(f"no upstream is called {raw.upstream}")
+    ahead = False
     for told in CONNECTORS[upstream.kind].parse_callback(raw, upstream):
         if isinstance(told, Receipt):
             found = _receipt(told, upstream, raw.received_at, deps)
         else:
             found = _reply(told, upstream, raw.received_at, deps)
-        if not found:
-            _wait(body, raw, deps)
-            return
+        ahead = ahead or not found
+    if ahead:
+        _wait(body, raw, deps)
 
 
 def _wait(body: str, raw: RawCallback, deps: Deps) -> None:
@@ -92,14 +93,23 @@ def _wanted(message: Message, deps: Deps) -> tuple[str, ...]:
 
 
 def _reply(told: Incoming, upstream: Upstream, at: float, deps: Deps) -> bool:
-    """Keeps a reply for the cost centre whose message it answers: whether there is one."""
-    key = _key(told, upstream, deps) or deps.engine.store.newest_to(told.source)
-    message = _message(key, deps)
+    """Keeps a reply for the cost centre whose message it answers: whether there is one. Told again
+    it stays the one that it was, though another message to that number may be the newest now."""
+    event = f"reply:{told.upstream_event}"
+    known = deps.engine.store.by_ref(upstream.name, event)
+    kept = deps.engine.store.records([known])[0] if known else None
+    if kept is not None:
+        emit([kept], deps)
+        return True
+    message = _message(_key(told, upstream, deps) or deps.engine.store.newest_to(told.source), deps)
     if message is None:
         return False
+    identifier = known.id if known else derived_id(at, upstream.name, event)
+    key = Key(message.cost_centre, identifier)
+    deps.engine.store.put_refs([(upstream.name, event, key)])
     reply = Reply(
         cost_centre=message.cost_centre,
-        id=_reply_id(told, upstream, message, at, deps),
+        id=identifier,
         dialect=message.dialect,
         message_id=message.id,
         source=told.source,
@@ -112,15 +122,3 @@ def _reply(told: Incoming, upstream: Upstream, at: float, deps: Deps) -> bool:
     count("replies", 0 if stood else 1)
     emit([stood or reply], deps)
     return True
-
-
-def _reply_id(told: Incoming, upstream: Upstream, message: Message, at: float, deps: Deps) -> str:
-    """The same id each time that the upstream tells of the same reply."""
-    event = f"reply:{told.upstream_event}"
-    known = deps.engine.store.by_ref(upstream.name, event)
-    if known is not None:
-        return known.id
-    identifier = derived_id(at, upstream.name, event)
-    key = Key(message.cost_centre, identifier)
-    deps.engine.store.put_refs([(upstream.name, event, key)])
-    return identifier

@@ -74,7 +74,7 @@ def _fields(request: Request, *, query_serves: bool) -> dict[str, Any]:
         return dict(request.query_fields())
     try:
         body = msgspec.json.decode(request.body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _refuse("body", "type", esme.RINVCMDLEN, "is not valid JSON!") from error
     if not isinstance(body, dict):
         raise _refuse("body", "type", esme.RINVCMDLEN, "is not a JSON object!")

@@ -1,6 +1,7 @@
 """Blobs in a directory, one file each."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from recado.errors import NotFound
@@ -13,7 +14,7 @@ class DirectoryBlobs:
         self._folder = folder
 
     def _path(self, name: str) -> Path:
-        if "/" in name or name.startswith("."):
+        if not name or "/" in name or "." in (name[0], name[-1]):
             raise ValueError("a blob's name is one plain word")
         # The last characters of our ids are random: they spread the files over 256 folders.
         return self._folder / name[-2:] / name
@@ -21,16 +22,14 @@ class DirectoryBlobs:
     def put(self, name: str, content: bytes) -> None:
         path = self._path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".draft")
+        draft = path.with_name(f".{name}.draft")  # no blob's name
         with draft.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-        for folder in (path.parent, self._folder):
-            handle = os.open(folder, os.O_RDONLY)
-            os.fsync(handle)
-            os.close(handle)
+        for folder in (path.parent, self._folder, self._folder.parent):
+            _sync_folder(folder)
 
     def get(self, name: str) -> bytes:
         try:
@@ -43,7 +42,16 @@ class DirectoryBlobs:
         meanwhile copies the files after the rows that name them."""
         gone = 0
         for path in self._folder.glob("*/*"):
-            if path.stat().st_mtime < before:
-                path.unlink(missing_ok=True)
-                gone += 1
+            with suppress(FileNotFoundError):  # a draft that has got its name meanwhile
+                if path.stat().st_mtime < before:
+                    path.unlink()
+                    gone += 1
         return gone
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

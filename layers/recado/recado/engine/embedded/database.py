@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from recado.errors import Misconfigured
+from recado.observability import log
 
 After: TypeAlias = Callable[[BaseException | None], None]
 
@@ -49,24 +50,34 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.schedule: Callable[[Callable[[], None]], object] | None = None
-        """How a commit is put off until all that is in hand has been written; None: never."""
-        self.wait: Callable[[], None] = self.commit
+        """How a commit is put off until all that is in hand has been written. None: never, each
+        operation is a unit of its own and raises why it could not be made durable."""
+        self.wait: Callable[[], None] = self.settle
         """How a hop waits until its writes are durable."""
         self.commits = 0
         self._then: list[After] = []
         self._dirty = False
-        self._scheduled = False
+        self._spoiled: BaseException | None = None
         self.connection = _connect(path)
 
     def write(self, sql: str, values: Sequence[Any]) -> int:
-        """Runs one statement in the present unit of work: the number of rows it changed."""
+        """Runs one statement in the present unit of work: the number of rows it changed. A unit
+        that misses a statement is lost as a whole."""
         self._begin()
-        return self.connection.execute(sql, values).rowcount
+        try:
+            return self.connection.execute(sql, values).rowcount
+        except Exception as error:
+            self._spoil(error)
+            raise
 
     def write_many(self, sql: str, values: Iterable[Sequence[Any]]) -> None:
         """Runs one statement for many rows."""
         self._begin()
-        self.connection.executemany(sql, values)
+        try:
+            self.connection.executemany(sql, values)
+        except Exception as error:
+            self._spoil(error)
+            raise
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Rows, the present unit's own writes included."""
@@ -76,14 +87,26 @@ class Database:
         if not self._dirty:
             self.connection.execute("BEGIN IMMEDIATE")
             self._dirty = True
+            # Now, not after the operation: one that fails half way has a unit to end, too.
+            if self.schedule is not None:
+                self.schedule(self.commit)
+        elif self._spoiled is not None:
+            raise sqlite3.OperationalError(f"the unit of work is lost: {self._spoiled}")
 
-    def touched(self) -> None:
-        """Every operation that wrote calls this last: sees to it that a commit comes."""
+    def _spoil(self, error: Exception) -> None:
+        # The half of an operation must not become durable (a queue message deleted, and not put
+        # back), nor may later writes of the unit when SQLite has rolled all of it back by itself.
+        self._spoiled = error
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
         if self.schedule is None:
             self.commit()
-        elif self._dirty and not self._scheduled:
-            self._scheduled = True
-            self.schedule(self.commit)
+
+    def touched(self) -> None:
+        """Every operation that wrote calls this last: it is durable now, unless commits are
+        scheduled."""
+        if self.schedule is None:
+            self.settle()
 
     def then(self, after: After) -> None:
         """Calls `after` when the present unit of work is durable (None), or with why it is not.
@@ -96,20 +119,32 @@ class Database:
     def commit(self) -> None:
         """Makes the unit durable and calls what waits for it. Raises nothing: whoever depends on
         the unit is told through `then`."""
-        self._scheduled = False
-        if not self._dirty:
-            return
+        self._end()
+
+    def settle(self) -> None:
+        """Makes the unit durable. Raises why it could not."""
         problem = self._end()
-        waiting, self._then = self._then, []
-        for after in waiting:
-            after(problem)
+        if problem is not None:
+            raise problem
 
     def _end(self) -> BaseException | None:
+        if not self._dirty:
+            return None
+        problem = self._committed()
+        waiting, self._then = self._then, []
+        for after in waiting:
+            try:
+                after(problem)
+            except Exception:  # one answer that can't be given must not keep the others
+                log.exception("what waited for a commit failed")
+        return problem
+
+    def _committed(self) -> BaseException | None:
         self._dirty = False
+        problem, self._spoiled = self._spoiled, None
+        if problem is not None:
+            return problem
         try:
-            # A statement that meets a full disk may have rolled all of the unit back.
-            if not self.connection.in_transaction:
-                raise sqlite3.OperationalError("the transaction was rolled back")
             self.connection.execute("COMMIT")
         except sqlite3.Error as error:
             if self.connection.in_transaction:
@@ -127,18 +162,26 @@ class Database:
 def _connect(path: Path) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(path, isolation_level=None, cached_statements=256)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        # Checkpoints run on this connection alone: SQLite before 3.51.3 may corrupt the file when
-        # two connections write or checkpoint at the same time (the "WAL-reset" bug).
-        connection.execute("PRAGMA wal_autocheckpoint = 2000")
-        connection.execute("PRAGMA cache_size = -16000")
-        connection.execute("PRAGMA temp_store = MEMORY")
-        found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found not in (0, SCHEMA_VERSION):
-            raise Misconfigured(f"{path} was written by another version of Recado (schema {found})")
-        connection.executescript(_SCHEMA)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
     except sqlite3.Error as error:
         raise Misconfigured(f"can't open {path}: {error}") from error
     return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found not in (0, SCHEMA_VERSION):
+        raise Misconfigured(f"{path} was written by another version of Recado (schema {found})")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    # Checkpoints run on this connection alone: SQLite before 3.51.3 may corrupt the file when
+    # two connections write or checkpoint at the same time (the "WAL-reset" bug).
+    connection.execute("PRAGMA wal_autocheckpoint = 2000")
+    connection.execute("PRAGMA cache_size = -16000")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.executescript(_SCHEMA)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

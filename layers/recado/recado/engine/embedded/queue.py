@@ -5,8 +5,9 @@ A group (a cost centre) that has more waiting than memory should hold stays in t
 and is read from there in its turn.
 """
 
+import math
 from collections import deque
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -17,6 +18,10 @@ DEAD = "Dead"
 _GROUP_ROWS = 5_000
 _GROUP_BYTES = 8_000_000
 _REFILL_ROWS = 1_000
+_READ_ROWS = 100  # a refill reads so many at a time: they may be large
+_MATURE_ROWS = 1_000
+_DELETE = "DELETE FROM queue WHERE queue = ? AND grp = ? AND id = ?"
+_REDRIVE = "UPDATE queue SET queue = ?, id = ?, receives = 0 WHERE queue = ? AND grp = ? AND id = ?"
 _EARLIEST = "SELECT min(visible_at) FROM queue WHERE visible_at > 0"
 
 
@@ -52,13 +57,15 @@ class _Group:
 
 
 class _Lane:
-    """One queue: its groups, served in turn."""
+    """One queue: its groups, served in turn; and what is in hand, the longest in hand first."""
 
-    __slots__ = ("groups", "turns")
+    __slots__ = ("groups", "in_hand", "policy", "turns")
 
-    def __init__(self) -> None:
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
         self.groups: dict[str, _Group] = {}
         self.turns: deque[str] = deque()
+        self.in_hand: dict[str, tuple[float, Received]] = {}  # by id; until when
 
     def group(self, name: str) -> _Group:
         found = self.groups.get(name)
@@ -74,11 +81,9 @@ class EmbeddedQueue:
     def __init__(
         self, database: Database, policies: Mapping[str, Policy], clock: Callable[[], float]
     ) -> None:
-        self._db, self._policies, self._clock = database, policies, clock
-        self._lanes = {name: _Lane() for name in policies}
-        self._in_hand: dict[tuple[str, str, int], tuple[float, Received]] = {}
+        self._db, self._clock = database, clock
+        self._lanes = {name: _Lane(policy) for name, policy in policies.items()}
         self._next_delayed: float = database.read(_EARLIEST)[0][0] or 0.0
-        self._next_look = 0.0
         self.on_ready: Callable[[], None] = lambda: None
         """Called after a commit that left something to receive."""
         self._last_id: int = database.read("SELECT coalesce(max(id), 0) FROM queue")[0][0]
@@ -86,20 +91,18 @@ class EmbeddedQueue:
         self._recover()
 
     def _recover(self) -> None:
+        first = "SELECT min(grp) FROM queue WHERE queue = ?"
         for queue, lane in self._lanes.items():
-            group = ""
-            while True:
-                sql = "SELECT min(grp) FROM queue WHERE queue = ? AND grp > ?"
-                found = self._db.read(sql, (queue, group))[0][0]
-                if found is None:
-                    break
-                group = found
-                lane.group(group).behind = 0
+            found = self._db.read(first, (queue,))[0][0]
+            while found is not None:
+                lane.group(found).behind = 0
+                found = self._db.read(first + " AND grp > ?", (queue, found))[0][0]
 
     def send(self, queue: str, bodies: Sequence[str], group: str, delay: float = 0.0) -> None:
         visible_at = self._clock() + delay if delay > 0 else 0.0
         rows = [self._new_row(queue, group, body) for body in bodies]
         self._insert(rows, visible_at)
+        self._db.touched()
 
     def _new_row(self, queue: str, group: str, body: str, receives: int = 0) -> Received:
         self._last_id += 1
@@ -114,7 +117,9 @@ class EmbeddedQueue:
             self._next_delayed = min(self._next_delayed or visible_at, visible_at)
         elif rows:
             self._db.then(lambda problem: None if problem else self._hand_on(rows))
-        self._db.touched()
+
+    def _delete(self, rows: Sequence[Received]) -> None:
+        self._db.write_many(_DELETE, [(row.queue, row.group, int(row.id)) for row in rows])
 
     def _hand_on(self, rows: Sequence[Received]) -> None:
         self._durable_id = max(self._durable_id, int(rows[-1].id))
@@ -131,12 +136,16 @@ class EmbeddedQueue:
 
     def bury(self, queue: str, body: str, group: str) -> None:
         self._insert([self._new_row(queue + DEAD, group, body)], 0.0)
+        self._db.touched()
 
     def receive(self, queue: str, limit: int, skip: Container[str] = ()) -> list[Received]:
         """Up to `limit` messages of one group, the groups in turn; `skip` names groups that have
         enough in hand."""
-        self._mature()
         lane = self._lanes[queue]
+        now = self._clock()
+        self._take_back(lane, now)
+        if self._next_delayed and now >= self._next_delayed:
+            self._mature(now)
         for _ in range(len(lane.turns)):
             name = lane.turns[0]
             lane.turns.rotate(-1)
@@ -146,100 +155,109 @@ class EmbeddedQueue:
             if group.behind is not None and len(group.rows) < limit:
                 self._refill(queue, name, group)
             if group.rows:
-                return self._take(group, limit)
+                return self._take(lane, group, limit)
             lane.turns.pop()
             del lane.groups[name]
         return []
 
-    def _take(self, group: _Group, limit: int) -> list[Received]:
-        until = self._clock()
+    def _take(self, lane: _Lane, group: _Group, limit: int) -> list[Received]:
+        until = self._clock() + lane.policy.visibility
         taken: list[Received] = []
         while group.rows and len(taken) < limit:
             row = group.pop()
             row = Received(row.id, row.queue, row.group, row.body, row.receives + 1)
-            visibility = self._policies[row.queue].visibility
-            self._in_hand[row.queue, row.group, int(row.id)] = (until + visibility, row)
+            lane.in_hand[row.id] = (until, row)
             taken.append(row)
         return taken
 
     def _refill(self, queue: str, name: str, group: _Group) -> None:
-        rows = self._db.read(
-            "SELECT id, receives, body FROM queue WHERE queue = ? AND grp = ? AND id > ?"
-            " AND id <= ? AND visible_at = 0 ORDER BY id LIMIT ?",
-            (queue, name, group.behind, self._durable_id, _REFILL_ROWS),
-        )
-        for identifier, receives, body in rows:
-            if (queue, name, identifier) not in self._in_hand:
+        wanted = _REFILL_ROWS
+        while group.behind is not None and wanted > 0 and not group.full:
+            rows = self._db.read(
+                "SELECT id, receives, body FROM queue WHERE queue = ? AND grp = ? AND id > ?"
+                " AND id <= ? AND visible_at = 0 ORDER BY id LIMIT ?",
+                (queue, name, group.behind, self._durable_id, _READ_ROWS),
+            )
+            for identifier, receives, body in rows:
                 group.add(Received(str(identifier), queue, name, body, receives))
-            group.behind = identifier
-        if len(rows) < _REFILL_ROWS:
-            group.behind = None
+                group.behind = identifier
+            if len(rows) < _READ_ROWS:
+                group.behind = None
+            wanted -= len(rows)
 
-    def _mature(self) -> None:
+    def _mature(self, now: float) -> None:
         """Delayed messages whose time has come go to the end of their queue."""
-        now = self._clock()
-        if now >= self._next_look:
-            self._next_look = now + 1.0
-            self._take_back(now)
-        if not self._next_delayed or now < self._next_delayed:
-            return
-        rows = self._db.read(
-            "SELECT queue, grp, id, receives, body FROM queue WHERE visible_at > 0"
+        found = self._db.read(
+            "SELECT id, queue, grp, body, receives FROM queue WHERE visible_at > 0"
             " AND visible_at <= ? ORDER BY visible_at LIMIT ?",
-            (now, _REFILL_ROWS),
+            (now, _MATURE_ROWS),
         )
-        for queue, group, identifier, receives, body in rows:
-            self._delete([(queue, group, identifier)])
-            self._insert([self._new_row(queue, group, body, receives)], 0.0)
+        self._delete([Received(*row) for row in found])
+        self._insert([self._new_row(*row[1:]) for row in found], 0.0)
         self._look_for_delayed(None)
         self._db.then(self._look_for_delayed)
+        self._db.touched()
 
     def _look_for_delayed(self, _problem: BaseException | None) -> None:
         self._next_delayed = self._db.read(_EARLIEST)[0][0] or 0.0
 
-    def _take_back(self, now: float) -> None:
+    def _take_back(self, lane: _Lane, now: float) -> None:
         """What was in hand for too long is delivered again."""
-        overdue = [row for until, row in self._in_hand.values() if until <= now]
+        overdue = []
+        for until, row in lane.in_hand.values():
+            if until > now:
+                break
+            overdue.append(row)
         if overdue:
             self.failed(overdue, wait=0.0)
 
     def done(self, received: Sequence[Received]) -> None:
-        self._delete([(row.queue, row.group, int(row.id)) for row in received])
-        self._db.touched()
-
-    def _delete(self, keys: Sequence[tuple[str, str, int]]) -> None:
-        for key in keys:
-            self._in_hand.pop(key, None)
-        self._db.write_many("DELETE FROM queue WHERE queue = ? AND grp = ? AND id = ?", keys)
+        self._delete(received)
+        self._put_away(received)
 
     def failed(self, received: Sequence[Received], wait: float | None = None) -> None:
         """Messages in hand could not be dealt with: they come again, after `wait` seconds or, by
-        default, ever later; after the queue's last receive they are dead letters."""
+        default, ever later; after the queue's last receive they are dead letters. Does nothing for
+        what is not in hand any more: it comes again already."""
+        received = [row for row in received if row.id in self._lanes[row.queue].in_hand]
+        self._delete(received)
         for row in received:
-            self._delete([(row.queue, row.group, int(row.id))])
-            policy = self._policies[row.queue]
+            policy = self._lanes[row.queue].policy
             dead = row.receives >= policy.max_receives
             queue = row.queue + DEAD if dead else row.queue
             pause = min(2.0 ** (row.receives - 1), policy.visibility) if wait is None else wait
             visible_at = 0.0 if dead or not pause else self._clock() + pause
             self._insert([self._new_row(queue, row.group, row.body, row.receives)], visible_at)
+        self._put_away(received)
+
+    def _put_away(self, received: Sequence[Received]) -> None:
+        """In hand until the commit, but never overdue: the commit forgets them or, where it fails,
+        gives them back."""
+        for row in received:
+            in_hand = self._lanes[row.queue].in_hand
+            if row.id in in_hand:
+                in_hand[row.id] = (math.inf, row)
+        self._db.then(
+            lambda problem: self.give_back(received) if problem else self._forget(received)
+        )
         self._db.touched()
 
-    def give_back(self, received: Sequence[Received]) -> None:
-        """Messages in hand are as if never taken: the unit that dealt with them was lost."""
+    def _forget(self, received: Sequence[Received]) -> None:
         for row in received:
-            self._in_hand.pop((row.queue, row.group, int(row.id)), None)
-            group = self._lanes[row.queue].group(row.group)
-            if group.behind is None or int(row.id) <= group.behind:
-                group.add(Received(row.id, row.queue, row.group, row.body, row.receives - 1))
+            self._lanes[row.queue].in_hand.pop(row.id, None)
 
-    def waiting(self, queue: str) -> bool:
-        """Whether a receive may find something."""
-        self._mature()
-        return bool(self._lanes[queue].turns)
+    def give_back(self, received: Sequence[Received]) -> None:
+        """Messages in hand are as if never taken: the unit that dealt with them was lost. Does
+        nothing for what is not in hand any more."""
+        for row in received:
+            lane = self._lanes[row.queue]
+            if lane.in_hand.pop(row.id, None) is None:
+                continue
+            again = Received(row.id, row.queue, row.group, row.body, row.receives - 1)
+            lane.group(row.group).add(again)  # never behind: it was in memory before
 
     def depths(self) -> list[Depth]:
-        return [self._depth(queue) for queue in sorted(self._policies)]
+        return [self._depth(queue) for queue in sorted(self._lanes)]
 
     def _depth(self, queue: str) -> Depth:
         counted = self._db.read(
@@ -250,10 +268,24 @@ class EmbeddedQueue:
         return Depth(queue, counted[0] - counted[1], counted[1], dead)
 
     def redrive(self, queue: str) -> int:
-        rows = self._db.read(
-            "SELECT grp, id, body FROM queue WHERE queue = ? ORDER BY id LIMIT 10000",
-            (queue + DEAD,),
+        before = self._last_id
+        sql = "SELECT grp, id FROM queue WHERE queue = ? ORDER BY id"
+        dead = self._db.read(sql, (queue + DEAD,))
+        self._last_id += len(dead)
+        self._db.write_many(
+            _REDRIVE,
+            [(queue, new, queue + DEAD, *old) for new, old in enumerate(dead, before + 1)],
         )
-        self._delete([(queue + DEAD, group, identifier) for group, identifier, _ in rows])
-        self._insert([self._new_row(queue, group, body) for group, _, body in rows], 0.0)
-        return len(rows)
+        groups, last = {group for group, _ in dead}, self._last_id
+        self._db.then(lambda problem: None if problem else self._point(queue, groups, before, last))
+        self._db.touched()
+        return len(dead)
+
+    def _point(self, queue: str, groups: Iterable[str], before: int, last: int) -> None:
+        """Rows after `before`, up to `last`, stay in the file until their groups' turns."""
+        self._durable_id = max(self._durable_id, last)
+        for name in groups:
+            group = self._lanes[queue].group(name)
+            if group.behind is None:
+                group.behind = before
+        self.on_ready()

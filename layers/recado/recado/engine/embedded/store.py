@@ -18,6 +18,17 @@ _SELECT = "SELECT body FROM records WHERE cost_centre = ? AND id = ?"
 _REMEMBERED_SECONDS = 86_400.0
 
 
+def _millisecond(at: float) -> int:
+    """The one in which the time lies. (`int(at * 1000)` is one less for some, such as 1.001.)"""
+    nearest = round(at * 1000)
+    return nearest if nearest / 1000 <= at else nearest - 1
+
+
+def _first_id(millisecond: int) -> str:
+    """Sorts before every id of that millisecond and later, and after all of before."""
+    return first_id((max(millisecond, 0) + 0.5) / 1000)
+
+
 class EmbeddedStore:
     """recado.engine.Store over one Database."""
 
@@ -55,10 +66,12 @@ class EmbeddedStore:
     def records_between(
         self, cost_centre: str, since: float, until: float, after: str, limit: int
     ) -> list[Record]:
+        # One lower bound: SQLite would use the first of two, and read all pages before this one.
+        lower = max(after, _first_id(_millisecond(since)))
         rows = self._db.read(
-            "SELECT body FROM records WHERE cost_centre = ? AND id >= ? AND id > ? AND id < ?"
+            "SELECT body FROM records WHERE cost_centre = ? AND id > ? AND id < ?"
             " ORDER BY id LIMIT ?",
-            (cost_centre, first_id(since), after, first_id(until + 0.001), limit),
+            (cost_centre, lower, _first_id(_millisecond(until) + 1), limit),
         )
         return [decode_record(body) for (body,) in rows]
 
@@ -90,10 +103,13 @@ class EmbeddedStore:
         )
         if old:
             return msgspec.json.decode(old[0][0], type=Remembered)
-        self.mark_queued(entry)
+        self._keep(entry)
         return None
 
     def mark_queued(self, entry: Remembered) -> None:
+        self._keep(replace(entry, queued=True))
+
+    def _keep(self, entry: Remembered) -> None:
         self._db.write(
             "INSERT OR REPLACE INTO remembered VALUES (?, ?, ?, ?)",
             (entry.cost_centre, entry.key, entry.at, msgspec.json.encode(entry).decode()),
@@ -166,9 +182,13 @@ class EmbeddedStore:
         return version > 0 and self.put_config("endpoint", endpoint.cost_centre, body, version)
 
     def expire(self, now: float, limit: int) -> int:
-        oldest = first_id(now - self._retention)
+        oldest = _first_id(_millisecond(now - self._retention))
         gone = self._expire_records(oldest, limit) + self._expire_refs(oldest, limit)
-        gone += self._db.write("DELETE FROM remembered WHERE at <= ?", (now - _REMEMBERED_SECONDS,))
+        gone += self._db.write(
+            "DELETE FROM remembered WHERE (cost_centre, key) IN (SELECT cost_centre, key"
+            " FROM remembered WHERE at <= ? ORDER BY at LIMIT ?)",
+            (now - _REMEMBERED_SECONDS, limit),
+        )
         self._db.touched()
         return gone
 

@@ -1,0 +1,45 @@
+"""Replay: every record of a time range is looked at again, and where that is asked, what was given
+in it is owed anew. Both a stalled endpoint that is well again and operators end up here."""
+
+from msgspec.structs import replace
+
+from recado import endpoint
+from recado.ids import id_time
+from recado.message import Record, Report, key_of
+from recado.notices import Replay, emit, send
+from recado.report import owed_again
+from recado.wiring import Deps
+
+PAGE = 100
+_LOOK_BACK = 3 * 86_400.0  # an id's time is when a message was due; what it owes comes later
+
+
+def reaching(record: Record, report: Report) -> float:
+    """From when on a replay has to begin to come by this record."""
+    return min(report.owed_at, id_time(record.id) + _LOOK_BACK)
+
+
+def replay(asked: Replay, deps: Deps) -> None:
+    """One page of a replay, and a notice for the next."""
+    records = deps.engine.store.records_between(
+        asked.cost_centre, asked.since - _LOOK_BACK, asked.until, asked.after, PAGE
+    )
+    if asked.again:
+        records = [_owed_again(record, asked, deps) for record in records]
+    emit(records, deps)
+    if len(records) == PAGE:
+        send(replace(asked, after=records[-1].id), deps)
+    elif not asked.again:
+        endpoint.replayed(asked.cost_centre, asked.since, deps)
+
+
+def _owed_again(record: Record, asked: Replay, deps: Deps) -> Record:
+    while True:
+        changed = owed_again(record, asked.since, asked.until)
+        if changed == record:
+            return record
+        written = deps.engine.store.replace([changed])[0]
+        present = written or deps.engine.store.records([key_of(record)])[0]
+        if present is None or written is not None:
+            return present or record
+        record = present

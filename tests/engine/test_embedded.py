@@ -1,0 +1,748 @@
+"""What is the embedded engine's own: its syncs, its units of work, its memory, its directory."""
+
+import logging
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from recado.engine import Received, Remembered
+from recado.engine.embedded import DATABASE_NAME, claim_directory, open_engine
+from recado.engine.embedded.blobs import DirectoryBlobs
+from recado.engine.embedded.database import Database
+from recado.engine.embedded.queue import EmbeddedQueue, Policy
+from recado.errors import Misconfigured, NotFound
+from recado.message import key_of
+from tests.engine.conftest import RETENTION, START, message
+
+_LARGE = "x" * 100_000  # needs pages of its own
+
+
+class Node:
+    """An embedded engine whose commits come when the test says so, or at once."""
+
+    def __init__(self, folder: Path, *, scheduled: bool) -> None:
+        self.now = START
+        self.folder, self.scheduled = folder, scheduled
+        self.pending: list[Callable[[], None]] = []
+        self.told: list[BaseException | None] = []
+        self.open()
+
+    def open(self) -> None:
+        policies = {name: Policy(240.0, 3) for name in ("Notify", "Submit")}
+        engine, self.database = open_engine(self.folder, policies, lambda: self.now, RETENTION)
+        self.store = engine.store
+        assert isinstance(engine.queue, EmbeddedQueue)
+        self.queue = engine.queue
+        if self.scheduled:
+            self.database.schedule = self.pending.append
+
+    def reopen(self) -> None:
+        self.database.connection.close()
+        self.open()
+
+    def turn(self) -> None:
+        """The loop's next turn: runs the commits that were put off."""
+        pending, self.pending[:] = list(self.pending), []
+        for commit in pending:
+            commit()
+
+    def watch(self) -> None:
+        """Notes in `told` how the present unit ends."""
+        self.database.then(self.told.append)
+
+    def drain(self, limit: int = 10) -> list[str]:
+        bodies: list[str] = []
+        while rows := self.queue.receive("Submit", limit):
+            bodies += [row.body for row in rows]
+            self.queue.done(rows)
+            self.turn()
+        return bodies
+
+    def rows_in_memory(self, group: str) -> int:
+        return len(self.queue._lanes["Submit"].groups[group].rows)
+
+    def seen_by_others(self) -> int:
+        """How many records another connection sees."""
+        with closing(sqlite3.connect(self.folder / DATABASE_NAME)) as other:
+            return int(other.execute("SELECT count(*) FROM records").fetchone()[0])
+
+
+def _node(folder: Path, *, scheduled: bool) -> Iterator[Node]:
+    made = Node(folder, scheduled=scheduled)
+    yield made
+    made.database.close()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    """Its commits wait for `turn`."""
+    yield from _node(tmp_path, scheduled=True)
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Iterator[Node]:
+    """Each operation is a unit of its own."""
+    yield from _node(tmp_path, scheduled=False)
+
+
+@contextmanager
+def _full_file(database: Database) -> Iterator[None]:
+    """The database file may not grow: a statement that needs a page meets a full disk."""
+    [[pages]] = database.read("PRAGMA page_count")
+    database.read(f"PRAGMA max_page_count = {pages}")
+    yield
+    database.read("PRAGMA max_page_count = 1073741823")
+
+
+@contextmanager
+def _failing_writes() -> Iterator[None]:
+    """No file of this process may be written: statements pass, and their COMMIT fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+# --- syncs ---------------------------------------------------------------------------------------
+
+
+def test_the_writing_connection_has_a_write_ahead_log_and_syncs_in_full(node: Node) -> None:
+    assert node.database.read("PRAGMA journal_mode") == [("wal",)]
+    assert node.database.read("PRAGMA synchronous") == [(2,)]
+
+
+_SYNCING = """
+import sys, time
+from pathlib import Path
+from recado.engine.embedded import open_engine
+from recado.engine.embedded.queue import Policy
+
+engine, database = open_engine(Path(sys.argv[1]), {"Submit": Policy(240.0, 3)}, time.time, 1e6)
+kind, times = sys.argv[2], int(sys.argv[3])
+if kind == "unit":
+    database.schedule = lambda commit: None
+for n in range(times):
+    if kind == "blob":
+        engine.blobs.put(f"blob-{n}", b"content")
+    else:
+        engine.queue.send("Submit", ["body"], "ana")
+database.commit()
+database.connection.close()
+"""
+
+
+def _syncs(folder: Path, kind: str, times: int) -> int:
+    """How often the kernel is asked to sync a file by a process that writes so many times."""
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace is not installed, and nothing else here can count syncs")
+    folder.mkdir()
+    told = folder / "strace"
+    command = [strace, "-f", "-o", str(told), "-e", "trace=fsync,fdatasync", sys.executable]
+    command += ["-c", _SYNCING, str(folder), kind, str(times)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    if "PTRACE" in ended.stderr:
+        pytest.skip("this system does not let strace trace a process")
+    assert ended.returncode == 0, ended.stderr
+    return sum("sync(" in line and "= 0" in line for line in told.read_text().splitlines())
+
+
+def test_each_commit_is_synced(tmp_path: Path) -> None:
+    assert _syncs(tmp_path / "40", "commit", 40) - _syncs(tmp_path / "0", "commit", 0) == 40
+
+
+def test_a_unit_of_many_operations_is_synced_once(tmp_path: Path) -> None:
+    assert _syncs(tmp_path / "40", "unit", 40) - _syncs(tmp_path / "0", "unit", 0) == 1
+
+
+def test_a_blob_is_synced_and_so_is_its_name(tmp_path: Path) -> None:
+    # The file itself, and the three folders of which one may be new.
+    assert _syncs(tmp_path / "5", "blob", 5) - _syncs(tmp_path / "0", "blob", 0) == 5 * 4
+
+
+# --- units of work -------------------------------------------------------------------------------
+
+
+def test_the_writes_of_several_operations_are_one_commit(node: Node) -> None:
+    before = node.database.commits
+    node.store.create([message(START, 1)])
+    node.store.create([message(START, 2)])
+    node.store.put_config("route", "r", b"{}", 0)
+    node.queue.send("Submit", ["body"], "ana")
+    assert node.store.records([key_of(message(START, 1))]) == [message(START, 1)]
+    assert node.database.commits == before
+    assert node.seen_by_others() == 0
+    assert len(node.pending) == 1
+    node.turn()
+    assert node.database.commits == before + 1
+    assert node.seen_by_others() == 2
+
+
+def test_what_was_not_committed_is_gone_with_the_process(node: Node) -> None:
+    node.store.create([message(START, 1)])
+    node.turn()
+    node.store.create([message(START, 2)])
+    node.queue.send("Submit", ["body"], "ana")
+    node.reopen()
+    assert node.seen_by_others() == 1
+    assert node.drain() == []
+
+
+def test_what_waits_for_the_commit_is_called_after_it_and_in_order(node: Node) -> None:
+    called: list[str] = []
+    for name in ("first", "second", "third"):
+        node.store.create([message(START, name)])
+        node.database.then(lambda problem, name=name: called.append(f"{name} {problem}"))  # type: ignore[misc] # mypy can't infer a lambda with a default
+        node.database.then(lambda _: called.append(f"seen {node.seen_by_others()}"))
+    assert called == []
+    node.turn()
+    assert called == ["first None", "seen 3", "second None", "seen 3", "third None", "seen 3"]
+
+
+def test_where_nothing_is_open_nothing_waits(node: Node) -> None:
+    node.watch()
+    assert node.told == [None]
+
+
+def test_a_queue_message_is_handed_on_after_its_commit_and_not_before(node: Node) -> None:
+    ready: list[int] = []
+    node.queue.on_ready = lambda: ready.append(node.database.commits)
+    node.queue.send("Submit", ["body"], "ana")
+    assert node.queue.receive("Submit", 10) == []
+    assert ready == []
+    node.turn()
+    assert ready == [node.database.commits]
+    assert node.drain() == ["body"]
+
+
+def test_settling_makes_the_unit_durable_at_once(node: Node) -> None:
+    node.store.create([message()])
+    node.watch()
+    node.store.settle()
+    assert node.told == [None]
+    assert node.seen_by_others() == 1
+
+
+def test_without_a_schedule_each_operation_is_a_unit_of_its_own(plain: Node) -> None:
+    before = plain.database.commits
+    plain.store.create([message(START, 1), message(START, 2)])
+    assert (plain.seen_by_others(), plain.database.commits) == (2, before + 1)
+    plain.queue.send("Submit", ["one", "two"], "ana")
+    assert plain.database.commits == before + 2
+    assert plain.drain() == ["one", "two"]
+
+
+def test_one_answer_that_fails_does_not_keep_the_others(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_problem: BaseException | None) -> None:
+        raise RuntimeError("the connection is gone")
+
+    node.store.create([message()])
+    node.database.then(broken)
+    node.queue.send("Submit", ["body"], "ana")
+    node.watch()
+    with caplog.at_level(logging.ERROR):
+        node.turn()
+    assert node.told == [None]
+    assert node.drain() == ["body"]
+    assert "what waited for a commit failed" in caplog.text
+
+
+def test_closing_commits_what_is_open(node: Node) -> None:
+    node.store.create([message()])
+    node.database.close()
+    node.open()
+    assert node.store.records([key_of(message())]) == [message()]
+
+
+# --- a full disk ---------------------------------------------------------------------------------
+
+
+def test_when_a_commit_fails_whoever_waits_is_told_and_nothing_of_the_unit_is_there(
+    node: Node,
+) -> None:
+    node.store.create([message(START, 1)])
+    node.watch()
+    node.queue.send("Submit", ["body"], "ana")
+    node.watch()
+    with _failing_writes():
+        node.turn()
+    first, second = node.told
+    assert isinstance(first, sqlite3.OperationalError)
+    assert second is first
+    assert node.store.records([key_of(message(START, 1))]) == [None]
+    assert node.queue.receive("Submit", 10) == []
+    node.reopen()
+    assert (node.seen_by_others(), node.drain()) == (0, [])
+
+
+def test_after_a_failed_commit_the_next_unit_is_a_new_one(node: Node) -> None:
+    node.queue.send("Submit", ["lost"], "ana")
+    with _failing_writes():
+        node.turn()
+    node.queue.send("Submit", ["kept"], "ana")
+    node.watch()
+    node.turn()
+    assert node.told == [None]
+    assert node.drain() == ["kept"]
+
+
+def test_when_a_commit_fails_what_was_in_hand_comes_again_as_if_never_taken(node: Node) -> None:
+    node.queue.send("Submit", ["one", "two"], "ana")
+    node.turn()
+    rows = node.queue.receive("Submit", 10)
+    node.queue.done(rows[:1])
+    node.queue.failed(rows[1:], wait=0.0)
+    node.queue.send("Notify", ["emitted"], "ana")
+    with _failing_writes():
+        node.turn()
+    node.queue.give_back(rows)  # whoever dealt with them may say so, too
+    assert node.queue.receive("Notify", 10) == []
+    again = node.queue.receive("Submit", 10)
+    assert sorted((row.body, row.receives) for row in again) == [("one", 1), ("two", 1)]
+    node.queue.done(again)
+    node.turn()
+    assert node.queue.depths()[1].ready == 0
+
+
+def test_a_hop_whose_statement_met_the_full_disk_takes_its_unit_with_it(node: Node) -> None:
+    node.store.create([message(START, "another hop's")])
+    node.watch()
+    with (
+        _full_file(node.database),
+        pytest.raises(sqlite3.OperationalError, match="disk is full"),
+    ):
+        node.queue.send("Submit", ["small", _LARGE], "ana")
+    node.watch()
+    node.turn()
+    assert [type(problem) for problem in node.told] == [sqlite3.OperationalError] * 2
+    assert node.seen_by_others() == 0
+    node.reopen()
+    assert node.drain() == []
+
+
+def test_a_later_hop_of_a_lost_unit_writes_nothing_either(node: Node) -> None:
+    node.store.create([message(START, "an earlier hop's")])
+    with _full_file(node.database), pytest.raises(sqlite3.OperationalError):
+        node.queue.send("Submit", [_LARGE], "ana")
+    # There is space again, and SQLite has left the transaction: this must not stand alone.
+    with pytest.raises(sqlite3.OperationalError, match="the unit of work is lost"):
+        node.store.create([message(START, "late")])
+    assert node.seen_by_others() == 0
+    node.turn()
+    node.store.create([message(START, "new")])
+    node.turn()
+    assert node.seen_by_others() == 1
+
+
+def test_whoever_waits_is_told_although_the_very_first_statement_failed(node: Node) -> None:
+    with _full_file(node.database), pytest.raises(sqlite3.OperationalError):
+        node.queue.send("Submit", [_LARGE], "ana")
+    node.watch()
+    node.turn()
+    assert isinstance(node.told[0], sqlite3.OperationalError)
+
+
+def test_an_operation_that_breaks_half_way_leaves_nothing(node: Node) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        node.queue.send("Submit", ["fine", "half a pair: \ud83d"], "ana")
+    node.turn()
+    node.queue.send("Submit", ["next"], "ana")
+    node.turn()
+    node.reopen()
+    assert node.drain() == ["next"]
+
+
+def test_without_a_schedule_an_operation_raises_why_it_is_not_durable(plain: Node) -> None:
+    plain.queue.send("Submit", ["before"], "ana")
+    rows = plain.queue.receive("Submit", 10)
+    for operation in (
+        lambda: plain.store.create([message()]),
+        lambda: plain.queue.send("Submit", ["lost"], "ana"),
+        lambda: plain.queue.done(rows),
+    ):
+        with _failing_writes(), pytest.raises(sqlite3.OperationalError):
+            operation()
+    with _full_file(plain.database), pytest.raises(sqlite3.OperationalError):
+        plain.queue.send("Submit", ["lost", _LARGE], "ana")
+    assert plain.seen_by_others() == 0
+    assert plain.drain() == ["before"]
+    plain.store.create([message()])
+    assert plain.seen_by_others() == 1
+
+
+def test_a_delayed_message_that_falls_due_on_a_full_disk_comes_once_there_is_space(
+    node: Node,
+) -> None:
+    node.queue.send("Submit", ["later"], "ana", delay=60)
+    node.turn()
+    node.now += 60
+    for _ in range(3):
+        assert node.queue.receive("Submit", 10) == []
+        with _failing_writes():
+            node.turn()
+    assert node.queue.receive("Submit", 10) == []
+    node.turn()
+    assert node.drain() == ["later"]
+
+
+def test_an_overdue_message_that_comes_back_on_a_full_disk_comes_once_there_is_space(
+    node: Node,
+) -> None:
+    node.queue.send("Submit", ["slow"], "ana")
+    node.turn()
+    node.queue.receive("Submit", 10)
+    node.now += 241
+    assert node.queue.receive("Submit", 10) == []
+    with _failing_writes():
+        node.turn()
+    assert [row.body for row in node.queue.receive("Submit", 10)] == ["slow"]
+    node.now += 241
+    assert node.drain() == []
+    node.turn()
+    assert node.drain() == ["slow"]
+
+
+# --- redelivery ----------------------------------------------------------------------------------
+
+
+def test_a_message_that_failed_waits_longer_each_time_and_is_a_dead_letter_at_last(
+    plain: Node,
+) -> None:
+    plain.queue.send("Submit", ["bad"], "ana")
+    for pause in (1.0, 2.0):
+        plain.queue.failed(plain.queue.receive("Submit", 10))
+        plain.now += pause - 0.1
+        assert plain.queue.receive("Submit", 10) == []
+        plain.now += 0.1
+    [row] = plain.queue.receive("Submit", 10)
+    assert row.receives == 3
+    plain.queue.failed([row])
+    assert [(d.ready, d.delayed, d.dead) for d in plain.queue.depths()] == [(0, 0, 0), (0, 0, 1)]
+
+
+def test_what_was_given_back_was_never_received(plain: Node) -> None:
+    plain.queue.send("Submit", ["one"], "ana")
+    for _ in range(5):
+        [row] = plain.queue.receive("Submit", 10)
+        assert row.receives == 1
+        plain.queue.give_back([row])
+        plain.queue.give_back([row])
+    assert plain.drain() == ["one"]
+
+
+def test_whoever_is_too_late_with_a_message_neither_ends_nor_doubles_it(plain: Node) -> None:
+    plain.queue.send("Submit", ["slow"], "ana")
+    late = plain.queue.receive("Submit", 10)
+    plain.now += 241
+    again = plain.queue.receive("Submit", 10)
+    assert [row.receives for row in again] == [2]
+    plain.queue.failed(late, wait=0.0)
+    plain.queue.give_back(late)
+    plain.queue.done(late)
+    assert plain.queue.receive("Submit", 10) == []
+    plain.queue.give_back(again)
+    assert plain.drain() == ["slow"]
+
+
+def test_a_message_that_is_done_in_an_open_unit_is_not_overdue(node: Node) -> None:
+    node.queue.send("Submit", ["one"], "ana")
+    node.turn()
+    rows = node.queue.receive("Submit", 10)
+    node.now += 241
+    node.queue.done(rows)
+    assert node.queue.receive("Submit", 10) == []
+    node.turn()
+    assert node.drain() == []
+
+
+# --- fairness and memory -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_message_behind_5000_of_another_group_is_received_within_two(
+    node: Node, restarted: bool
+) -> None:
+    node.queue.send("Submit", [str(n) for n in range(5_000)], "big")
+    node.turn()
+    node.queue.send("Submit", ["small"], "zoe")
+    node.turn()
+    if restarted:
+        node.reopen()
+    received = [node.queue.receive("Submit", 10) for _ in range(2)]
+    assert "small" in [row.body for rows in received for row in rows]
+
+
+def test_groups_take_turns(node: Node) -> None:
+    for group in ("a", "b", "c"):
+        node.queue.send("Submit", [group] * 100, group)
+    node.turn()
+    turns = [node.queue.receive("Submit", 10)[0].group for _ in range(9)]
+    assert turns == ["a", "b", "c"] * 3
+
+
+def test_a_group_that_has_enough_in_hand_is_passed_over(node: Node) -> None:
+    for group in ("a", "b"):
+        node.queue.send("Submit", [group], group)
+    node.turn()
+    assert [row.group for row in node.queue.receive("Submit", 10, skip={"a"})] == ["b"]
+    assert node.queue.receive("Submit", 10, skip={"a"}) == []
+    assert [row.group for row in node.queue.receive("Submit", 10)] == ["a"]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_backlog_stays_in_the_file_and_comes_once_and_in_order(
+    node: Node, restarted: bool
+) -> None:
+    for hundred in range(200):
+        node.queue.send("Submit", [str(hundred * 100 + n) for n in range(100)], "big")
+        node.turn()
+    if restarted:
+        node.reopen()
+    received: list[str] = []
+    most = 0
+    while rows := node.queue.receive("Submit", 100):
+        most = max(most, node.rows_in_memory("big"))
+        received += [row.body for row in rows]
+        if len(received) == 10_000:  # joins the end of the queue, in the file
+            node.queue.send("Submit", [str(20_000)], "big")
+        node.queue.done(rows)
+        node.turn()
+    assert received == [str(n) for n in range(20_001)]
+    assert most <= 5_000
+
+
+def test_a_backlog_of_large_messages_does_not_fill_the_memory(node: Node) -> None:
+    body = "y" * 200_000
+    for n in range(300):
+        node.queue.send("Submit", [f"{n} {body}"], "big")
+    node.turn()
+    assert node.rows_in_memory("big") <= 41
+    node.reopen()
+    received: list[int] = []
+    while rows := node.queue.receive("Submit", 10):
+        assert node.rows_in_memory("big") <= 41 + 100
+        received += [int(row.body.split()[0]) for row in rows]
+        node.queue.done(rows)
+        node.turn()
+    assert received == list(range(300))
+
+
+def test_units_that_fail_beside_a_backlog_lose_and_double_nothing(node: Node) -> None:
+    bodies = [str(n) for n in range(7_000)]
+    node.queue.send("Submit", bodies, "big")
+    node.turn()
+    received: Counter[str] = Counter()
+    for turn in range(1, 1_000):
+        rows = node.queue.receive("Submit", 100)
+        if not rows:
+            break
+        node.queue.done(rows)
+        if turn % 3 == 0:
+            with _failing_writes():
+                node.turn()
+        else:
+            node.turn()
+            received.update(row.body for row in rows)
+    assert received == Counter(bodies)
+
+
+def test_a_backlog_read_from_the_file_gives_nothing_that_is_not_committed(node: Node) -> None:
+    node.queue.send("Submit", [str(n) for n in range(6_000)], "big")
+    node.turn()
+    node.queue.send("Submit", ["not yet"], "big")
+    received = []
+    while rows := node.queue.receive("Submit", 100):
+        received += [row.body for row in rows]
+    assert received == [str(n) for n in range(6_000)]
+    node.turn()
+    assert node.drain() == ["not yet"]
+
+
+def test_redriving_beside_a_backlog_skips_nothing(node: Node) -> None:
+    bodies = [str(n) for n in range(6_000)]
+    node.queue.send("Submit", bodies, "big")
+    node.queue.bury("Submit", "bad", "big")
+    node.turn()
+    node.queue.redrive("Submit")
+    node.turn()
+    assert Counter(node.drain(100)) == Counter([*bodies, "bad"])
+
+
+def test_redriving_many_dead_letters_brings_all_of_them_once(node: Node) -> None:
+    bodies = [f"{n}" for n in range(12_000)]
+    for n, body in enumerate(bodies):
+        node.queue.bury("Submit", body, f"group-{n % 3}")
+    node.queue.send("Submit", ["waits already"], "group-0")
+    node.turn()
+    assert node.queue.redrive("Submit") == 12_000
+    assert node.queue.depths()[1].dead == 0
+    node.queue.send("Submit", ["after"], "group-0")
+    node.turn()
+    assert Counter(node.drain(100)) == Counter([*bodies, "waits already", "after"])
+
+
+def test_a_redrive_whose_commit_fails_leaves_the_dead_letters(node: Node) -> None:
+    node.queue.bury("Submit", "bad", "ana")
+    node.turn()
+    assert node.queue.redrive("Submit") == 1
+    with _failing_writes():
+        node.turn()
+    assert node.drain() == []
+    assert node.queue.depths()[1].dead == 1
+
+
+def test_a_group_without_a_name_is_found_again(node: Node) -> None:
+    node.queue.send("Submit", ["body"], "")
+    node.turn()
+    node.reopen()
+    assert node.drain() == ["body"]
+
+
+def test_messages_in_hand_cost_no_write_and_come_again_after_a_restart(node: Node) -> None:
+    node.queue.send("Submit", ["one", "two"], "ana")
+    node.turn()
+    commits = node.database.commits
+    rows: list[Received] = node.queue.receive("Submit", 10)
+    node.turn()
+    assert (len(rows), node.database.commits) == (2, commits)
+    node.reopen()
+    assert node.drain() == ["one", "two"]
+
+
+# --- reading pages -------------------------------------------------------------------------------
+
+
+def test_a_late_page_of_a_range_does_not_read_the_pages_before_it(plain: Node) -> None:
+    records = [message(START, n) for n in range(3_000)]
+    plain.store.create(records)
+    last = sorted(record.id for record in records)[-11]
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    plain.database.connection.set_progress_handler(step, 1)
+    assert len(plain.store.records_between("ana", START, START, last, 10)) == 10
+    plain.database.connection.set_progress_handler(None, 0)
+    assert steps < 1_000  # of SQLite's virtual machine: several a row
+
+
+def test_expiring_a_day_of_keys_goes_in_steps(plain: Node) -> None:
+    for n in range(50):
+        plain.store.remember(Remembered("ana", f"k-{n}", "hash", "id", START - 86_401 - n))
+    assert [plain.store.expire(START, 20) for _ in range(4)] == [20, 20, 10, 0]
+
+
+# --- the directory -------------------------------------------------------------------------------
+
+
+_CLAIMING = """
+import sys
+from pathlib import Path
+from recado.engine.embedded import claim_directory
+lock = claim_directory(Path(sys.argv[1]))
+print("claimed", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_process_is_kept_out_with_a_clear_line(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with subprocess.Popen(
+        [sys.executable, "-c", _CLAIMING, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "claimed\n"
+        with pytest.raises(Misconfigured, match=f"another Recado is running .* {folder}"):
+            claim_directory(folder)
+        assert (folder / "lock").read_text() == f"{first.pid}\n"
+        first.kill()  # nothing of its own doing lets the directory go
+        first.wait()
+        claim_directory(folder).close()
+
+
+def test_a_directory_that_is_made_is_its_owners_alone(tmp_path: Path) -> None:
+    claim_directory(tmp_path / "some" / "data").close()
+    assert (tmp_path / "some" / "data").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_directory_that_cannot_be_written_to_is_refused_with_a_clear_line(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file" / "data", tmp_path / "file", Path("/proc/data")):
+        with pytest.raises(Misconfigured, match=f"can't write to the data directory {folder}: "):
+            claim_directory(folder)
+
+
+def test_a_database_of_another_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME)) as other:
+        other.execute("PRAGMA user_version = 99")
+        other.execute("CREATE TABLE theirs (x)")
+        other.commit()
+    before = (tmp_path / DATABASE_NAME).read_bytes()
+    with pytest.raises(Misconfigured, match=r"recado\.db .*another version of Recado .schema 99"):
+        Database(tmp_path / DATABASE_NAME)
+    assert (tmp_path / DATABASE_NAME).read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / DATABASE_NAME).write_bytes(b"no database at all" * 100)
+    with pytest.raises(Misconfigured, match=r"can't open .*recado\.db"):
+        Database(tmp_path / DATABASE_NAME)
+
+
+def test_a_database_in_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="can't open"):
+        Database(tmp_path / "nowhere" / DATABASE_NAME)
+
+
+# --- blobs ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../recado.db", "a/b", "/etc/passwd", "a.."])
+def test_a_blobs_name_that_is_no_plain_word_is_refused(tmp_path: Path, name: str) -> None:
+    blobs = DirectoryBlobs(tmp_path / "blobs")
+    with pytest.raises(ValueError, match="plain word"):
+        blobs.put(name, b"content")
+    with pytest.raises(ValueError, match="plain word"):
+        blobs.get(name)
+
+
+def test_a_blob_whose_writing_fails_is_not_there_and_may_be_put_again(tmp_path: Path) -> None:
+    blobs = DirectoryBlobs(tmp_path / "blobs")
+    with _failing_writes(), pytest.raises(OSError, match="File too large"):
+        blobs.put("list", b"content")
+    with pytest.raises(NotFound):
+        blobs.get("list")
+    blobs.put("list", b"content")
+    assert blobs.get("list") == b"content"
+
+
+def test_blobs_written_before_a_time_are_removed_and_only_those(tmp_path: Path) -> None:
+    blobs = DirectoryBlobs(tmp_path / "blobs")
+    for name in ("one", "two"):
+        blobs.put(name, b"content")
+    [written] = [path.stat().st_mtime for path in (tmp_path / "blobs").glob("*/two")]
+    assert blobs.expire(written - 3600) == 0
+    assert blobs.expire(written + 3600) == 2
+    with pytest.raises(NotFound):
+        blobs.get("one")
+    assert blobs.expire(written + 3600) == 0
