@@ -9,7 +9,7 @@ import signal
 import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from recado.engine.embedded import claim_directory
 from recado.engine.embedded.blobs import DirectoryBlobs
 from recado.engine.embedded.database import Database
 from recado.errors import Misconfigured
-from recado.http import Reached, Unreached
+from recado.http import Outgoing, Reached, Unreached
 from recado.observability import log
 from recado.settings import Settings
 from recado.wiring import Deps
@@ -96,7 +96,9 @@ async def _run(
         courier = Courier()
         stack.push_async_callback(courier.close)
 
-        def exchange(requests: Any) -> list[Reached | Unreached]:
+        def exchange(requests: Sequence[Outgoing]) -> list[Reached | Unreached]:
+            # A hop's writes so far must not be lost once it has spoken to the world outside.
+            database.wait()
             return wait(courier.exchange(requests))
 
         deps, database, engine = open_installation(told.data, wiring, settings, exchange)
@@ -129,7 +131,7 @@ def _join_to_loop(database: Database, loop: asyncio.AbstractEventLoop) -> None:
 
     def durable() -> None:
         if not can_wait():
-            database.commit()
+            database.settle()
             return
         future: asyncio.Future[None] = loop.create_future()
 

@@ -25,6 +25,7 @@ _PRIORITY = ("Inbound", "Notify", "Expand", "Submit", "SubmitBulk")
 _BATCHES_IN_HAND = 64  # of one queue
 _OF_ONE_GROUP = 16  # so that one slow customer leaves room for the others
 _TICK = 0.1
+_PAUSE = 1.0  # until a batch comes again that could not be put away: the disk may be full
 
 
 class Workers:
@@ -83,6 +84,7 @@ class Workers:
             pass
         finally:
             self._timing.discard(function)
+            self._check_idle()
 
     def _pump(self) -> None:
         self._pumping = False
@@ -112,6 +114,7 @@ class Workers:
                 self._run(consumer.function, rows)
             except BaseException:
                 log.exception("a batch could not be put away")
+                self._loop.call_later(_PAUSE, self._queue.give_back, rows)
             finally:
                 self._in_hand[consumer.queue] -= 1
                 self._of_group[lane] -= 1
@@ -152,6 +155,8 @@ class Workers:
             self._ticker.cancel()
         self._idle.clear()
         self._check_idle()
+        if self._idle.is_set():
+            return True
         try:
             await asyncio.wait_for(self._idle.wait(), grace_seconds)
         except TimeoutError:

@@ -124,6 +124,7 @@ def test_a_batch_is_no_message_and_a_message_no_batch(world: World) -> None:
     assert world.call("GET", f"/message/{batch_id}")[0] == 404
     assert batch(world, identifier)[0] == 404
     assert cancel_batch(world, identifier)[0] == 404
+    assert cancel(world, batch_id)[0] == 404
 
 
 # --- GET /message/batch/{id} ---------------------------------------------------------------------
@@ -204,6 +205,13 @@ def test_a_cancelled_message_is_never_sent_and_owes_no_report(
     shown = world.message(identifier)
     assert (shown["state"], shown["reports"]) == ("DELETED", [])
     assert cancel(world, identifier) == (200, expected)
+
+
+def test_a_message_taken_back_early_has_neither_number_nor_segments(world: World) -> None:
+    identifier = world.send()
+    cancel(world, identifier)
+    shown = world.message(identifier)
+    assert (shown["destination_addr"], shown["segments"]) == ("", 0)
 
 
 def test_a_message_that_waits_for_its_upstream_can_be_taken_back(world: World) -> None:
@@ -303,3 +311,11 @@ def test_a_suspended_cost_centre_can_neither_ask_nor_cancel(world: World) -> Non
     operations.costcentre_suspend(world.deps, "ana")
     assert world.call("GET", f"/message/{identifier}")[0] == 403
     assert cancel(world, identifier)[0] == 403
+
+
+def test_a_batch_that_is_taken_back_by_the_path_of_a_message_is_not_sent(world: World) -> None:
+    body = {"list": [{"destination_addr": "5534998887755", "message": "oi"}]}
+    batch_id = world.call("POST", "/message/batch", body)[1]["batchId"]
+    assert world.call("DELETE", f"/message/{batch_id}")[0] == 200
+    world.drain()
+    assert (world.taken, world.told) == ([], [])

@@ -266,6 +266,16 @@ def test_what_was_owed_to_a_url_that_was_down_is_told_once_it_is_back(world: Wor
         assert [told["type"] for told in world.reports(identifier)] == [1, 2]
 
 
+def test_what_was_given_can_be_given_once_more(world: World) -> None:
+    identifier = world.send()
+    world.drain()
+    first = [(id_of(request), request.body) for request in callbacks(world)]
+    operations.replay(world.deps, "ana", since=START - 1, until=START + 1)
+    world.drain()
+    assert [(id_of(request), request.body) for request in callbacks(world)] == first * 2
+    assert [told["type"] for told in world.reports(identifier)] == [1, 2, 1, 2]
+
+
 # --- signatures ----------------------------------------------------------------------------------
 
 

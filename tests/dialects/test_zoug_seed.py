@@ -50,12 +50,14 @@ def test_a_new_cost_centre_comes_with_the_credentials_that_open_it(world: World)
     assert world.call("POST", "/message", element(), login=None, headers=header)[0] == 200
 
 
-def test_requests_are_opened_by_basic_auth_and_by_nothing_else(world: World) -> None:
+@pytest.mark.parametrize("route", ["/message", "/message/batch"])
+def test_requests_are_opened_by_basic_auth_and_by_nothing_else(world: World, route: str) -> None:
     """Autenticação/Autorização: Basic Auth"""
-    assert world.call("POST", "/message", element())[0] == 200
-    assert world.call("POST", "/message", element(), login=None)[0] == 401
+    body = {**element(), "list": [element()]}
+    assert world.call("POST", route, body)[0] == 200
+    assert world.call("POST", route, body, login=None)[0] == 401
     token = {"authorization": "Bearer YW5hOnNlZ3JlZG8="}
-    assert world.call("POST", "/message", element(), login=None, headers=token)[0] == 401
+    assert world.call("POST", route, body, login=None, headers=token)[0] == 401
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -72,11 +74,13 @@ def test_the_route_is_message(world: World) -> None:
     assert world.call("POST", "/messages", element())[0] == 404
 
 
-def test_the_body_is_json(world: World) -> None:
+@pytest.mark.parametrize("route", ["/message", "/message/batch"])
+def test_the_body_is_json(world: World, route: str) -> None:
     """Content-Type: application/json"""
-    assert world.call("POST", "/message", json.dumps(element()).encode())[0] == 200
-    form = f"destination_addr={GOOD}&message=oi".encode()
-    assert world.call("POST", "/message", form)[0] == 400
+    body = {**element(), "list": [element()]}
+    assert world.call("POST", route, json.dumps(body).encode())[0] == 200
+    form = f"destination_addr={GOOD}&message=oi&list=".encode()
+    assert world.call("POST", route, form)[0] == 400
 
 
 def test_the_two_fields_of_the_body_are_what_is_sent(world: World) -> None:

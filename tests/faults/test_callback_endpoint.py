@@ -555,6 +555,27 @@ def test_a_dead_endpoint_does_not_delay_another_cost_centres(world: World) -> No
     given_once_and_in_order(world, dead)
 
 
+def test_in_one_handful_of_notices_the_slow_and_dead_cost_the_others_nothing(world: World) -> None:
+    world.cost_centre("bia", callback_url=OTHER_URL)
+
+    def customer(request: Outgoing) -> Answer:
+        if request.url == OTHER_URL:
+            return Reached(200, b"")
+        world.now += 15.0
+        return Unreached("timed out", sent=True)
+
+    dead, well = world.send(), send_many(world, 3, login="bia")
+    world.customer = REFUSED
+    world.drain(receipts=False)
+    world.customer = customer
+    which = world.record(dead).cost_centre
+    other = world.record(well[0], "bia").cost_centre
+    notify([Look(which, dead), *(Look(other, identifier) for identifier in well)], world.deps)
+    assert {kind for identifier in well for kind in types(world, identifier)} == {1}
+    world.run(60.0)
+    given_once_and_in_order(world, well)
+
+
 def test_two_workers_with_the_same_record_give_a_report_once(world: World) -> None:
     nested = 0
 

@@ -18,7 +18,7 @@ Answer = Reached | Unreached
 Play = Callable[[dict[str, Any]], Answer]
 
 DOWN = Unreached("connection refused", sent=False)
-DARK = [
+DARK: list[Answer] = [
     Unreached("timed out", sent=True),
     Reached(500, b""),
     Reached(200, b"<html>"),

@@ -328,3 +328,10 @@ def test_half_a_surrogate_pair_is_one_unit_and_raises_nothing(text: str, replace
     cut = segmented(text, replace_accents=replace)
     assert "".join(cut.parts) == cut.text
     assert segment_count(text, replace_accents=replace) == cut.count
+
+
+def test_a_run_of_combining_marks_that_no_language_has_is_sent_as_it_is() -> None:
+    # Composing it would take time by the square of its length (UAX #15, Stream-Safe).
+    text = "a" + "\u0301\u0316" * 100_000
+    sent = segmented(text, replace_accents=True)
+    assert (sent.text, sent.encoding) == (text, Encoding.UCS2)

@@ -57,8 +57,7 @@ def _who(request: Request, deps: Deps) -> CostCentre:
     header = request.headers.get("authorization")
     if not header:
         raise Refused(Refusal("authorization", "credentials", esme.RINVPASWD, "is missing!"))
-    # Base64 is ASCII (RFC 7617), but a header need not be.
-    cost_centre = deps.directory.authenticate(header) if header.isascii() else None
+    cost_centre = deps.directory.authenticate(header)
     if cost_centre is None:
         raise Refused(Refusal("login or password", "credentials", esme.RINVPASWD))
     return cost_centre

@@ -6,7 +6,6 @@ guessed. A password that was imported may be weaker; it is stored the same way.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -104,7 +103,7 @@ def basic_credentials(header: str) -> tuple[str, str] | None:
         login, colon, password = (
             base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
         )
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not Base64, not ASCII, not UTF-8
         return None
     return (login, password) if colon else None
 

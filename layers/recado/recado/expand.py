@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from recado.dialects import Listed
-from recado.message import Batch, Packet, Recipient, Report, State, Submission, encode
+from recado.message import Batch, Message, Packet, Recipient, Report, State, Submission, encode
 from recado.notices import emit
 from recado.observability import count
 from recado.report import BATCH
@@ -23,7 +23,7 @@ def expand(body: str, deps: Deps) -> None:
     submission = _whole(body, deps)
     batch = _batch(submission, deps)
     stood = deps.engine.store.create([batch])[0]
-    if isinstance(stood, Batch) and stood.state is State.DELETED:
+    if isinstance(stood, Batch | Message) and stood.state is State.DELETED:
         return
     packets = [encode(packet) for packet in _packets(submission)]
     deps.engine.queue.send("SubmitBulk", packets, submission.cost_centre)

@@ -170,8 +170,11 @@ def cancel_message(request: Request, cost_centre: CostCentre, deps: Deps) -> Ans
         return _nowhere(request.path, cost_centre, deps)
     identifier = _identifier(request)
     key = Key(cost_centre.id, identifier)
-    if _record(key, deps) is None:
+    record = _record(key, deps)
+    if record is None:
         _state_without_record(identifier, cost_centre, deps.clock())
+    elif not isinstance(record, Message):
+        raise Refused(Refusal("id", "unknown", esme.RQUERYFAIL))
     if not _cancel([key], deps)[0]:
         raise Refused(Refusal("message", "gone", esme.RCANCELFAIL))
     return _json({"message_id": identifier, "state": State.DELETED})

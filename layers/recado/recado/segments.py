@@ -28,6 +28,7 @@ _BASIC_BY_CODE = (
     "¿abcdefghijklmno"
     "pqrstuvwxyzäöñüà"
 )
+_STREAM_SAFE_MARKS = 30
 _ESCAPE = 0x1B
 _EXTENDED_BY_CODE = {
     0x0A: "\f",
@@ -177,10 +178,21 @@ def _basic(code: int) -> str:
     return _BASIC_BY_CODE[code] if code < len(_BASIC_BY_CODE) else "\ufffd"
 
 
+def _is_stream_safe(text: str) -> bool:
+    """At most 30 combining marks in a row (UAX #15, Stream-Safe): no word of any language has more,
+    and composing takes time by the square of their number."""
+    marks = 0
+    for character in text:
+        marks = marks + 1 if combining(character) else 0
+        if marks > _STREAM_SAFE_MARKS:
+            return False
+    return True
+
+
 def _as_sent(text: str, replace_accents: bool) -> tuple[str, Encoding]:
     if _is_gsm7(text):
         return text, Encoding.GSM7
-    if not replace_accents:
+    if not replace_accents or not _is_stream_safe(text):
         return text, Encoding.UCS2
     # Composed first, so that an é written as two characters stays the é that GSM-7 has.
     sent = normalize("NFC", text)
