@@ -235,7 +235,8 @@ def zone(name: str) -> ZoneInfo:
 
 def local_time(at: float, cost_centre: CostCentre) -> str:
     """ "ano-mês-dia hora:minuto:segundo" in the cost centre's time zone."""
-    return datetime.fromtimestamp(at, zone(cost_centre.time_zone)).strftime("%Y-%m-%d %H:%M:%S")
+    moment = datetime.fromtimestamp(at, zone(cost_centre.time_zone))
+    return moment.isoformat(sep=" ")[:19]  # strftime takes ten times as long
 
 
 def report(message: Message, report: Report, cost_centre: CostCentre) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The node with the simulator, end to end: accepted and told to the customer, a second.
 
-    BENCH_RUN=<folder with `load` and `sink`> .venv/bin/python bench/node.py [--secs 12]
+    BENCH_RUN=<folder with `load` and `sink`> .venv/bin/python bench/end_to_end.py [--secs 12]
 
 `load` is an HTTP load generator (closed loop over 32 connections, or open loop at a rate), `sink`
 counts callbacks by reference_id. Both are C programs of the peers' benchmark. The floor, in the
