@@ -72,6 +72,7 @@ def run_as_printed(line: str) -> dict[str, Any]:
     if shutil.which("curl"):
         done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, timeout=30, check=True)
         answer: dict[str, Any] = json.loads(done.stdout)
+        assert "error" not in answer, answer
         return answer
     words = shlex.split(line)
     url, credentials = words[3], words[words.index("-u") + 1]

@@ -123,26 +123,22 @@ class World:
         the first."""
         store = self.bare.store
         body = store.config("upstream", name)
-        if body is None:
-            like = msgspec.json.decode(store.config("upstream", "simulator") or b"", type=Upstream)
-            upstream = replace(like, name=name, version=0, **changes)
-        else:
-            old = msgspec.json.decode(body, type=Upstream)
-            upstream = replace(old, version=old.version + 1, **changes)
+        like = body or store.config("upstream", "simulator") or b""
+        old = msgspec.json.decode(like, type=Upstream)
+        version = old.version + 1 if body else 0
+        upstream = replace(old, name=name, version=version, **changes)
         encoded = msgspec.json.encode(upstream)
         assert store.put_config("upstream", name, encoded, upstream.version)
         self.deps.routing.forget()
 
     def route_is(self, name: str = "default", **changes: Any) -> None:
         """Changes a route, or makes one to the first upstream."""
-        store = self.bare.store
-        body = store.config("route", name)
-        if body is None:
-            route = replace(Route(name=name, upstream="simulator"), **changes)
-        else:
-            old = msgspec.json.decode(body, type=Route)
-            route = replace(old, version=old.version + 1, **changes)
-        assert store.put_config("route", name, msgspec.json.encode(route), route.version)
+        body = self.bare.store.config("route", name)
+        new = Route(name=name, upstream="simulator")
+        old = msgspec.json.decode(body, type=Route) if body else new
+        version = old.version + 1 if body else 0
+        route = replace(old, version=version, **changes)
+        assert self.bare.store.put_config("route", name, msgspec.json.encode(route), version)
         self.deps.routing.forget()
 
     # --- requests --------------------------------------------------------------------------------
@@ -276,15 +272,17 @@ class World:
         """What the customer was told, of one message or of all."""
         return [t for t in self.told if identifier is None or t.get("message_id") == identifier]
 
+    def _which(self, login: str) -> str:
+        return str(json.loads(self.bare.store.config("login", login) or b"")["cost_centre"])
+
     def record(self, identifier: str, login: str = "ana") -> Any:
         """What is kept under an id, or None."""
-        which = json.loads(self.bare.store.config("login", login) or b"")["cost_centre"]
-        return self.bare.store.records([Key(which, identifier)])[0]
+        return self.bare.store.records([Key(self._which(login), identifier)])[0]
 
     def every_record(self, login: str = "ana") -> list[Any]:
         """All that is kept of a cost centre, by id."""
-        which = json.loads(self.bare.store.config("login", login) or b"")["cost_centre"]
-        return list(self.bare.store.records_between(which, 0.0, self.now + 90 * _DAY, "", 100_000))
+        until = self.now + 90 * _DAY
+        return self.bare.store.records_between(self._which(login), 0.0, until, "", 100_000)
 
     def submits(self, identifier: str) -> list[dict[str, Any]]:
         """What the upstream took of one message."""

@@ -16,6 +16,7 @@ def one_by_one(event: Event, work: Callable[[str], None]) -> dict[str, Any]:
         try:
             work(record["body"])
         except Exception:
+            log.exception("a queue message failed")
             failures.append(_failure(record))
     return {"batchItemFailures": failures}
 
@@ -23,22 +24,35 @@ def one_by_one(event: Event, work: Callable[[str], None]) -> dict[str, Any]:
 def together(
     event: Event, decode: Callable[[str], Thing], work: Callable[[Sequence[Thing]], None]
 ) -> dict[str, Any]:
-    """Decodes each message and gives all that could be decoded to `work` at once; what could not
-    be decoded is delivered again, and so is everything where `work` raised."""
-    failures, things = [], []
+    """Decodes each message and gives all of them to `work` at once. Where it raises, each goes by
+    itself, since every hop may be done again: what can't be decoded, or still raises, is delivered
+    again, and its neighbours are not drawn into it."""
+    failures: list[dict[str, str]] = []
+    things: list[tuple[dict[str, Any], Thing]] = []
     for record in event["Records"]:
         try:
-            things.append(decode(record["body"]))
+            things.append((record, decode(record["body"])))
         except Exception:
+            log.exception("a queue message can't be read")
             failures.append(_failure(record))
     try:
-        work(things)
+        work([thing for _, thing in things])
     except Exception:
-        failures = [_failure(record) for record in event["Records"]]
+        log.exception("a handful of queue messages failed: now one by one")
+        failures += [_failure(record) for record, thing in things if not _alone(thing, work)]
     return {"batchItemFailures": failures}
+
+
+def _alone(thing: Thing, work: Callable[[Sequence[Thing]], None]) -> bool:
+    try:
+        work([thing])
+    except Exception:
+        log.exception("a queue message failed by itself")
+        return False
+    return True
 
 
 def _failure(record: dict[str, Any]) -> dict[str, str]:
     count("queue_failures")
-    log.exception("a queue message failed", extra={"queue_message": record["messageId"]})
+    log.error("a queue message comes again", extra={"queue_message": record["messageId"]})
     return {"itemIdentifier": record["messageId"]}

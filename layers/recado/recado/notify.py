@@ -271,11 +271,11 @@ def _tell_probe(telling: Telling, deps: Deps) -> bool:
     deps.telling.add(key)
     try:
         answer = deps.exchange([_request(telling, deps)])[0]
+        kept = _told_late(telling, answer, deps.clock(), deps)
     finally:
         deps.telling.discard(key)
-    now = deps.clock()
-    kept = _told_late(telling, answer, now, deps)
-    if not _is_yes(answer) and isinstance(kept, Batch) and now - kept.due_at >= PATIENCE:
+    waited = deps.clock() - telling.report.owed_at
+    if not _is_yes(answer) and isinstance(kept, Batch) and waited >= PATIENCE:
         announced(kept, deps)
     if isinstance(answer, Reached) and answer.status == 410:
         _gone(telling, deps)
