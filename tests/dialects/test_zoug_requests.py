@@ -237,6 +237,20 @@ def test_a_refused_number_uses_up_no_key(world: World) -> None:
     assert keyed(world, "/message")[0] == 200
 
 
+def test_a_repeat_after_its_hour_gets_the_same_answer(world: World) -> None:
+    body = {
+        "destination_addr": "5534998887755",
+        "message": "oi",
+        "send_at": "2026-05-28T20:30:00+00:00",
+    }
+    headers = {"idempotency-key": "k"}
+    first = world.call("POST", "/message", body, headers=headers)
+    world.run(3600, step=60)
+    assert world.call("POST", "/message", body, headers=headers) == first
+    world.drain()
+    assert len(world.taken) == 1
+
+
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_key_is_forgotten_after_a_day(world: World, route: str) -> None:
     first = keyed(world, route)

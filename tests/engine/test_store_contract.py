@@ -327,6 +327,17 @@ def test_an_entry_whose_submission_is_durable_says_so_to_a_repeat(engine: Harnes
     assert engine.store.remember(_entry(START + 1)) == queued
 
 
+def test_an_entry_is_recalled_for_a_day_and_only_by_its_own_key(engine: Harness) -> None:
+    assert engine.store.recall("ana", "k", START) is None
+    engine.store.remember(_entry())
+    assert engine.store.recall("ana", "k", START + DAY - 1) == _entry()
+    assert engine.store.recall("ana", "k", START + DAY + 1) is None
+    assert engine.store.recall("rui", "k", START) is None
+    assert engine.store.recall("ana", "K", START) is None
+    engine.store.mark_queued(_entry())
+    assert engine.store.recall("ana", "k", START) == replace(_entry(), queued=True)
+
+
 def test_marking_one_entry_marks_no_other(engine: Harness) -> None:
     engine.store.remember(_entry(key="a"))
     engine.store.remember(_entry(key="b"))

@@ -96,22 +96,33 @@ def accept(
 ) -> Accepted:
     """Makes a request to send durable. Raises Refused; of a refused request nothing is kept."""
     now = deps.clock()
-    due_at = _due(ask, now)
-    entry = _remembered(ask, cost_centre, request, due_at, now)
-    if entry is None:
-        submission = _submission(ask, cost_centre, dialect, new_id(due_at), now)
+    if ask.idempotency_key is None:
+        submission = _submission(ask, cost_centre, dialect, new_id(_due(ask, now)), now)
         _enqueue(submission, deps)
         return Accepted(submission.batch_id or submission.recipients[0].id, len(ask.wishes))
-    # Checked before the key is kept: a refused request uses up no key.
-    _submission(ask, cost_centre, dialect, entry.answer_id, now)
-    old = deps.engine.store.remember(entry)
-    if old and old.body_hash != entry.body_hash:
+    # Looked up first: a repeat has its answer, even where it would be refused by now.
+    old = deps.engine.store.recall(cost_centre.id, ask.idempotency_key, now)
+    entry = old or _entry(ask, cost_centre, request, ask.idempotency_key, now)
+    if entry.body_hash != _hash(request):
         raise Refused(Refusal("Idempotency-Key", "reused", esme.RINVOPTPARAMVAL))
-    entry = old or entry
     if not entry.queued:
-        _enqueue(_submission(ask, cost_centre, dialect, entry.answer_id, entry.at), deps)
-        deps.engine.store.mark_queued(replace(entry, queued=True))
+        # Checked before the key is kept: a refused request uses up no key.
+        submission = _submission(ask, cost_centre, dialect, entry.answer_id, entry.at)
+        if deps.engine.store.remember(entry) not in (None, entry):
+            return accept(ask, cost_centre, dialect, request, deps)  # somebody was faster
+        _enqueue(submission, deps)
+        deps.engine.store.mark_queued(entry)
     return Accepted(entry.answer_id, len(ask.wishes))
+
+
+def _hash(request: Request) -> str:
+    asked = f"{request.path}?{request.query}\n".encode() + request.body
+    return hashlib.sha256(asked).hexdigest()
+
+
+def _entry(ask: Ask, cost_centre: CostCentre, request: Request, key: str, now: float) -> Remembered:
+    identifier = new_id(_due(ask, now))
+    return Remembered(cost_centre.id, key, _hash(request), identifier, now)
 
 
 def _due(ask: Ask, now: float) -> float:
@@ -123,16 +134,6 @@ def _due(ask: Ask, now: float) -> float:
         detail = f"must be at most {MAX_AHEAD // 86_400:.0f} days ahead!"
         raise Refused(Refusal("send_at", "long", esme.RINVSCHED, detail))
     return max(ask.send_at, now)
-
-
-def _remembered(
-    ask: Ask, cost_centre: CostCentre, request: Request, due_at: float, now: float
-) -> Remembered | None:
-    if ask.idempotency_key is None:
-        return None
-    asked = f"{request.path}?{request.query}\n".encode() + request.body
-    body_hash = hashlib.sha256(asked).hexdigest()
-    return Remembered(cost_centre.id, ask.idempotency_key, body_hash, new_id(due_at), now)
 
 
 def _submission(

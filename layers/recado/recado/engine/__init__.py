@@ -94,6 +94,9 @@ class Store(Protocol):
     def by_ref(self, connector: str, upstream_id: str) -> Key | None:
         """The message that an upstream knows by this id."""
 
+    def recall(self, cost_centre: str, key: str, now: float) -> Remembered | None:
+        """The entry of that key, if it was kept within the last 24 hours."""
+
     def remember(self, entry: Remembered) -> Remembered | None:
         """Keeps the entry if its key is free: None, or the entry that stood there."""
 

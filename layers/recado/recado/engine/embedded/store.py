@@ -96,15 +96,18 @@ class EmbeddedStore:
         )
         return Key(*rows[0]) if rows else None
 
-    def remember(self, entry: Remembered) -> Remembered | None:
-        old = self._db.read(
+    def recall(self, cost_centre: str, key: str, now: float) -> Remembered | None:
+        rows = self._db.read(
             "SELECT body FROM remembered WHERE cost_centre = ? AND key = ? AND at > ?",
-            (entry.cost_centre, entry.key, entry.at - _REMEMBERED_SECONDS),
+            (cost_centre, key, now - _REMEMBERED_SECONDS),
         )
-        if old:
-            return msgspec.json.decode(old[0][0], type=Remembered)
-        self._keep(entry)
-        return None
+        return msgspec.json.decode(rows[0][0], type=Remembered) if rows else None
+
+    def remember(self, entry: Remembered) -> Remembered | None:
+        old = self.recall(entry.cost_centre, entry.key, entry.at)
+        if old is None:
+            self._keep(entry)
+        return old
 
     def mark_queued(self, entry: Remembered) -> None:
         self._keep(replace(entry, queued=True))
