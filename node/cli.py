@@ -6,6 +6,7 @@ one runs (node/control.py), and else on the directory itself.
 
 import logging
 import os
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -193,6 +194,8 @@ def main() -> Any:
         app()
     except RecadoError as error:
         fail(str(error))
+    except sqlite3.Error as error:
+        fail(f"the database failed: {error}")
     except msgspec.MsgspecError as error:
         fail(f"can't be read: {error}")
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from node.control import Command
 from node.control import ask as ask_node
 from node.up import GRACE
-from tests.support.load import BATCH_OF, Load, Told, has_everything
+from tests.support.load import BATCH_OF, Load, Told, missing
 from tests.support.processes import Processes, processes_in, request, until
 
 RECEIPT_DELAY = "0.3"
@@ -39,7 +39,12 @@ def town(tmp_path: Path) -> Iterator[Town]:
 def comes_to_rest(load: Load, processes: Processes) -> None:
     """Until the sink has everything that is owed, and neither queue nor simulator has anything
     left (a copy of a message that is still to be submitted is still to be counted)."""
-    until(lambda: has_everything(load, processes), "every report at the sink", 60.0, pause=0.2)
+    until(
+        lambda: not missing(load, processes),
+        lambda: f"every report at the sink; there lack {missing(load, processes)[:20]}",
+        60.0,
+        pause=0.2,
+    )
     until(lambda: nothing_left(processes), "empty queues, and no receipt pending", 30.0)
 
 

@@ -4,6 +4,7 @@ import json
 import resource
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,9 +18,11 @@ from msgspec import Struct
 
 from node.cli import app
 from node.control import SOCKET_NAME
-from node.installation import TEMPLATE, open_installation
+from node.installation import TEMPLATE, make_durable, open_installation
 from node.template import read_template
 from recado.engine.embedded import claim_directory
+from recado.engine.embedded.database import Database
+from recado.errors import Misconfigured
 from recado.settings import Settings
 from tests.support.processes import (
     Process,
@@ -625,6 +628,22 @@ def test_a_command_that_can_not_be_written_says_so_and_leaves_nothing_behind(alo
     assert len(done.stderr.splitlines()) == 1
     assert [shown["name"] for shown in alone.json("costcentre", "list")] != ["too much"]
     assert len(alone.json("costcentre", "list")) == 1
+
+
+def test_what_can_not_be_made_durable_is_told_and_none_of_it_is_kept(tmp_path: Path) -> None:
+    database = Database(tmp_path / "recado.db")
+    database.schedule = lambda _commit: None
+    used = database.connection.execute("PRAGMA page_count").fetchone()[0]
+    database.connection.execute(f"PRAGMA max_page_count = {used}")
+    sql = "INSERT INTO config VALUES ('kind', ?, 0, ?)"
+    database.write(sql, ("small", b"x"))
+    with pytest.raises(sqlite3.OperationalError):
+        database.write(sql, ("large", b"x" * 100_000))
+    with pytest.raises(Misconfigured, match="full"):
+        make_durable(database)
+    assert database.read("SELECT name FROM config") == []
+    make_durable(database)
+    database.close()
 
 
 def limit(node: Process, size: int) -> None:

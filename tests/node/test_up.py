@@ -48,13 +48,15 @@ def town(processes: Processes) -> Processes:
 
 
 def curl_lines(node: Process) -> list[str]:
+    """The lines that the first start prints for a newcomer to copy."""
+    until(lambda: "Ctrl-C ends it" in node.said, "all that it says at its first start")
     return [line.strip() for line in node.said.splitlines() if line.startswith("  curl ")]
 
 
 def simulator_port(node: Process) -> int:
-    found = re.search(r"simulator \(http://127\.0\.0\.1:(\d+)\)", node.said)
-    assert found, node.said
-    return int(found[1])
+    pattern = r"simulator \(http://127\.0\.0\.1:(\d+)\)"
+    until(lambda: re.search(pattern, node.said), "where its simulator listens")
+    return int(re.findall(pattern, node.said)[0])
 
 
 def demo_callbacks(node: Process) -> list[dict[str, Any]]:
@@ -101,11 +103,11 @@ def test_a_later_start_prints_no_password_and_everything_still_works(processes: 
     credentials = shlex.split(curl_lines(first)[0])[2]
     assert first.end() == 0
     node = processes.node(own_simulator=True)
-    assert "curl" not in node.said
-    assert credentials.partition(":")[2] not in node.said
     status, answer = request(processes.http_port, "POST", "/message", SINGLE, credentials)
     assert status == 200
     until(lambda: demo_types(node, answer["message_id"]) == [1, 2], "both reports")
+    assert "curl" not in node.said
+    assert credentials.partition(":")[2] not in node.said
     assert [shown["name"] for shown in processes.recado("costcentre", "list", "--json").json()] == [
         "demo"
     ]
@@ -170,7 +172,10 @@ def test_a_request_that_is_on_its_way_in_is_still_answered_and_its_message_kept(
 
 def refusal(processes: Processes, *options: str | Path, **env: str) -> str:
     """The one line with which it refuses to start."""
-    node = processes.node(*options, env=env, waits=False)
+    return one_line(processes.node(*options, env=env, waits=False))
+
+
+def one_line(node: Process) -> str:
     assert node.popen.wait(30) == 1, node.said
     assert node.out.read_text() == ""
     [line] = node.said.splitlines()
@@ -199,6 +204,17 @@ def test_a_database_that_is_none_is_told_in_one_line(processes: Processes) -> No
     processes.data.mkdir()
     (processes.data / "recado.db").write_text("this is no database at all" * 100)
     assert "recado.db" in refusal(processes)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_disk_without_room_is_told_in_one_line(processes: Processes, is_new: bool) -> None:
+    if not is_new:
+        processes.cost_centre()
+    up = [*processes.program, "up", "--data", str(processes.data)]
+    up += ["--http-port", str(processes.http_port), "--simulator-url", processes.simulator_url]
+    # No file of its may be longer than 4 KB or, where that counts in 512 bytes, 2 KB.
+    node = processes.start("node", ["/bin/sh", "-c", 'ulimit -f 4; exec "$@"', "sh", *up])
+    assert "recado.db" in one_line(node) or "data directory" in one_line(node)
 
 
 @pytest.mark.parametrize(

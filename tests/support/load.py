@@ -99,11 +99,13 @@ class Told:
             self.stats.setdefault(body["message_id"], set()).add(stat)
 
 
-def has_everything(load: Load, processes: Processes) -> bool:
-    told = Told(processes)
-    if not set(load.batches) <= set(told.batches):
-        return False
-    silent = set(load.no_receipt)
+def missing(load: Load, processes: Processes) -> list[str]:
+    """What got a yes, and of which the sink has not been told all that is owed."""
+    told, silent = Told(processes), set(load.no_receipt)
     owed = [(identifier, {1} if identifier in silent else {1, 2}) for identifier in load.singles]
-    owed += [(message, {1, 2}) for batch in load.batches for message in told.batches[batch]]
-    return all(types <= set(told.types.get(identifier, ())) for identifier, types in owed)
+    for batch in load.batches:
+        owed += [(message, {1, 2}) for message in told.batches.get(batch, ())]
+    unheard = [f"batch {batch}" for batch in load.batches if batch not in told.batches]
+    return unheard + [
+        message for message, types in owed if types - set(told.types.get(message, ()))
+    ]

@@ -77,13 +77,18 @@ def free_port() -> int:
 
 
 def until(
-    condition: Callable[[], object], what: str, seconds: float = 30.0, pause: float = 0.02
+    condition: Callable[[], object],
+    what: str | Callable[[], str],
+    seconds: float = 30.0,
+    pause: float = 0.02,
 ) -> None:
     """Looks again and again: what is waited for happens in another process, which tells nobody."""
     end = time.monotonic() + seconds
     never = threading.Event()
     while not condition():
-        assert time.monotonic() < end, f"after {seconds:.0f} s still not: {what}"
+        if time.monotonic() >= end:
+            told = what if isinstance(what, str) else what()
+            raise AssertionError(f"after {seconds:.0f} s still not: {told}")
         never.wait(pause)
 
 
