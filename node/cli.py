@@ -80,6 +80,9 @@ def simulator(
     receipt_delay: Annotated[
         float, typer.Option(min=0.0, help="Seconds from a submit to its receipt.")
     ] = 0.05,
+    trust: Annotated[
+        Path | None, typer.Option(help="The gateway's own certificate (PEM), where it has TLS.")
+    ] = None,
     parent_pipe: Annotated[
         bool, typer.Option("--parent-pipe", help="End when standard input ends.")
     ] = False,
@@ -90,7 +93,9 @@ def simulator(
     """Run an upstream that does not exist: it behaves by magic numbers (docs/simulator.md)."""
     from node.simulator import SimulatorSettings, run
 
-    settings = SimulatorSettings(host=host, port=port, log=log, receipt_delay=receipt_delay)
+    settings = SimulatorSettings(
+        host=host, port=port, log=log, receipt_delay=receipt_delay, trust=trust
+    )
     try:
         run(settings, parent_pipe=parent_pipe, announce=announce)
     except OSError as error:

@@ -68,16 +68,17 @@ def started(node: Started) -> None:
     login, password = node.demo["login"], node.demo["password"]
     say("\nA demo cost centre was made; its password is shown this once. Try, elsewhere:\n")
     body = '{"destination_addr":"5534998887755","message":"Olá do Recado"}'
-    say(
-        f"  curl -u {login}:{password} {node.url}/message"
-        f" -H 'content-type: application/json' -d '{body}'\n"
-    )
-    say("Its two reports then show up here. A batch, and its callback:\n")
+    trust = f" --cacert {node.certificate}" if node.certificate else ""
+    curl = f"  curl{trust} -u {login}:{password} {node.url}/message"
+    say(f"{curl} -H 'content-type: application/json' -d '{body}'\n")
+    if node.demo_told:
+        say("Its two reports then show up here. A batch, and its callback:\n")
+    else:
+        say("Its reports don't show up here: callbacks to private addresses are refused, since")
+        say("this listens not on loopback alone (RECADO_PRIVATE_CALLBACKS=true allows them).")
+        say("A batch:\n")
     batch = f'{{"list":[{body},{{"destination_addr":"553488556644","message":"Oi"}}]}}'
-    say(
-        f"  curl -u {login}:{password} {node.url}/message/batch"
-        f" -H 'content-type: application/json' -d '{batch}'\n"
-    )
+    say(f"{curl}/batch -H 'content-type: application/json' -d '{batch}'\n")
     say("Next: docs/zoug-api.md (the API), docs/simulator.md (numbers that misbehave),")
     say("`recado costcentre create --help` (a cost centre of your own). Ctrl-C ends it.")
 

@@ -10,6 +10,7 @@ import contextlib
 import os
 import secrets
 import signal
+import ssl
 import sys
 import threading
 import time
@@ -55,6 +56,7 @@ class SimulatorSettings(Struct, frozen=True, kw_only=True):
     log: Path
     receipt_delay: float = 0.05  # from a submit's answer to its receipt, as a rule
     silence: float = 60.0  # until a connection that gets no answer is closed
+    trust: Path | None = None  # the one certificate (PEM) of the gateway that it tells
 
 
 class _PlayedReply(Struct, frozen=True, rename={"source": "from"}):
@@ -231,12 +233,21 @@ def _refused_by_server(status: int) -> tuple[Mapping[str, str], bytes]:
     return _JSON, _encoder.encode({"problem": f"HTTP {status}"})
 
 
+def _trusting(certificate: Path) -> ssl.SSLContext:
+    """Trusts this certificate alone, whatever host it names: the gateway's, next door."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(certificate)
+    return context
+
+
 async def simulate(settings: SimulatorSettings, ready: Callable[[int], None]) -> None:
     """Runs until it is cancelled; calls `ready` with its port once it listens. Raises Misconfigured
     where the log can't be read, OSError where the port is taken."""
     loop = asyncio.get_running_loop()
     log = Log(settings.log, loop)
-    courier = Courier()
+    courier = Courier(_trusting(settings.trust) if settings.trust else None)
     simulator = _Simulator(settings, log, courier.exchange, loop)
     try:
         server = await serve(simulator.handle, _refused_by_server, settings.host, settings.port)

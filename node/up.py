@@ -4,7 +4,6 @@ process; the simulator, if it is wanted, in another."""
 import asyncio
 import contextlib
 import ipaddress
-import os
 import signal
 import ssl
 import sys
@@ -32,6 +31,7 @@ from recado import wiring as recado_wiring
 from recado.engine.embedded import claim_directory
 from recado.engine.embedded.blobs import DirectoryBlobs
 from recado.engine.embedded.database import Database
+from recado.engine.embedded.queue import EmbeddedQueue
 from recado.errors import Misconfigured
 from recado.http import Outgoing, Reached, Unreached
 from recado.observability import log
@@ -62,6 +62,8 @@ class Started(Struct, frozen=True):
     data: Path
     simulator_url: str | None
     demo: dict[str, Any] | None  # the demo cost centre, on the first start alone
+    demo_told: bool  # its callbacks may go to the simulator's address, which is private
+    certificate: Path | None
 
 
 def up(told: UpSettings, settings: Settings, started: Callable[[Started], None]) -> None:
@@ -102,23 +104,27 @@ async def _run(
             return wait(courier.exchange(requests))
 
         deps, database, engine = open_installation(told.data, wiring, settings, exchange)
+        queue, blobs = engine.queue, engine.blobs
+        assert isinstance(queue, EmbeddedQueue)  # noqa: S101 - the embedded engine's
+        assert isinstance(blobs, DirectoryBlobs)  # noqa: S101 - the embedded engine's
         stack.callback(database.close)
         _join_to_loop(database, loop)
         recado_wiring.use(deps)
         functions = load_functions(wiring.functions)
         gateway = Gateway(Router(wiring.routes, wiring.default), functions, database, deps.clock)
         server = await _listen(gateway, told)
-        workers = Workers(wiring.consumers, wiring.timers, functions, engine.queue, database)  # type: ignore[arg-type] # the embedded engine's queue is an EmbeddedQueue
+        workers = Workers(wiring.consumers, wiring.timers, functions, queue, database)
         url = _own_url(told, server.port)
         simulator_url = await _simulator(told, stack)
         demo = _set_up(deps, simulator_url, _callback_base(told, settings, url))
         make_durable(database)
         control = await listen(told.data, deps, database)
         stack.callback(control.close)
-        housekeeping = asyncio.ensure_future(_expire_blobs(engine.blobs, settings))  # type: ignore[arg-type] # the embedded engine's blobs are DirectoryBlobs
+        housekeeping = asyncio.ensure_future(_expire_blobs(blobs, settings))
         stack.callback(housekeeping.cancel)
         workers.start()
-        started(Started(url, told.data, simulator_url, demo))
+        shown = bool(settings.private_callbacks)
+        started(Started(url, told.data, simulator_url, demo, shown, told.tls_certificate))
         await stop.wait()
         log.info("stopping: finishing what is in hand")
         _, in_time = await asyncio.gather(server.close(GRACE), workers.stop(GRACE))
@@ -185,14 +191,11 @@ async def _simulator(told: UpSettings, stack: AsyncExitStack) -> str | None:
 async def _simulator_process(told: UpSettings) -> AsyncIterator[str]:
     """A simulator that ends when we do, however we end: it watches its standard input."""
     log_path = told.data / "simulator.jsonl"
-    environment = dict(os.environ)
-    if told.tls_certificate:
-        # It calls nobody but us, and a self-signed certificate has nobody else to vouch for it.
-        environment["SSL_CERT_FILE"] = str(told.tls_certificate)
+    # It calls nobody but us, at an address that our certificate need not name.
+    trust = ("--trust", str(told.tls_certificate)) if told.tls_certificate else ()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "node.cli", "simulator", "--port", "0", "--log", str(log_path)),
-        *("--parent-pipe", "--announce"),
-        env=environment,
+        *("--parent-pipe", "--announce", *trust),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for us: it is needed until what is in hand is done
