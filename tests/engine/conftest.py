@@ -1,12 +1,12 @@
 """The engines that have to pass the contract suite, each behind the same small harness.
 
-Another engine is one more entry in ENGINES: a function that opens it on a directory (or under a
-prefix of that name) with the harness's clock, and says how it is let go without a goodbye.
+Another engine is one more entry in ENGINES: an Installation over a directory, which is opened with
+the harness's clock, let go without a goodbye, and opened again.
 """
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import pytest
 
@@ -15,38 +15,92 @@ from recado.engine.embedded import open_engine
 from recado.engine.embedded.queue import Policy
 from recado.ids import derived_id
 from recado.message import Batch, Key, Message, Reply, State
+from tests.support.aws import Account, queue_policy
 
 START = 1_780_000_000.0
 DAY = 86_400.0
 RETENTION = 90 * DAY
-VISIBILITY = 240.0
-MAX_RECEIVES = 3
 QUEUES = ("Inbound", "Notify", "Submit")
 
 Clock: TypeAlias = Callable[[], float]
-Opened: TypeAlias = tuple[Engine, Callable[[], None]]
 
 
-def _open_embedded(folder: Path, clock: Clock) -> Opened:
-    policies = {queue: Policy(VISIBILITY, MAX_RECEIVES) for queue in QUEUES}
-    engine, database = open_engine(folder, policies, clock, RETENTION)
-    return engine, database.connection.close
+class Installation(Protocol):
+    """What an engine is opened on, and what stays of it when its process dies."""
+
+    visibility: float  # of the queue Submit
+    max_receives: int
+    expires_by_itself: bool  # its tables have a time to live
+
+    def open(self) -> Engine:
+        """As a new process does it."""
+
+    def let_go(self) -> None:
+        """The process dies."""
+
+    def at(self, now: float) -> None:
+        """Time has passed."""
+
+    def close(self) -> None:
+        """Nobody will open it again."""
 
 
-ENGINES: dict[str, Callable[[Path, Clock], Opened]] = {"embedded": _open_embedded}
+class Embedded:
+    visibility, max_receives, expires_by_itself = 240.0, 3, False
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder, self._clock = folder, clock
+
+    def open(self) -> Engine:
+        policies = {queue: Policy(self.visibility, self.max_receives) for queue in QUEUES}
+        engine, self._database = open_engine(self._folder, policies, self._clock, RETENTION)
+        return engine
+
+    def let_go(self) -> None:
+        self._database.connection.close()
+
+    def at(self, now: float) -> None:
+        """It is asked of the clock."""
+
+    close = let_go
+
+
+class AWS:
+    visibility, max_receives = queue_policy("Submit")
+    expires_by_itself = True
+
+    def __init__(self, _: Path, clock: Clock) -> None:
+        self._clock = clock
+        self.account = Account(clock(), QUEUES)
+
+    def open(self) -> Engine:
+        return self.account.engine(self._clock, RETENTION)
+
+    def let_go(self) -> None:
+        """Nothing is in hand that a process could lose."""
+
+    def at(self, now: float) -> None:
+        self.account.at(now)
+
+    def close(self) -> None:
+        self.account.close()
+
+
+ENGINES: dict[str, Callable[[Path, Clock], Installation]] = {"aws": AWS, "embedded": Embedded}
 
 
 class Harness:
     """An engine with a clock that the test moves."""
 
     start, retention = START, RETENTION
-    visibility, max_receives = VISIBILITY, MAX_RECEIVES
-    expires_by_itself = False  # true of an engine whose tables have a time to live
 
     def __init__(self, name: str, folder: Path) -> None:
         self.now = START
-        self._open, self._folder = ENGINES[name], folder
-        self._engine, self._let_go = self._open(folder, lambda: self.now)
+        self.installation = ENGINES[name](folder, lambda: self.now)
+        self.visibility = self.installation.visibility
+        self.max_receives = self.installation.max_receives
+        self.expires_by_itself = self.installation.expires_by_itself
+        self._engine = self.installation.open()
 
     @property
     def store(self) -> Store:
@@ -62,14 +116,15 @@ class Harness:
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
+        self.installation.at(self.now)
 
     def reopen(self) -> None:
         """The process dies, and another one starts on what it left."""
-        self._let_go()
-        self._engine, self._let_go = self._open(self._folder, lambda: self.now)
+        self.installation.let_go()
+        self._engine = self.installation.open()
 
     def close(self) -> None:
-        self._let_go()
+        self.installation.close()
 
     # --- shorthands ------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from node.http_server import RawRequest
 from node.installation import TEMPLATE, policies_of
 from node.template import Router, read_template
 from node.workers import load_functions, sqs_event
-from recado import endpoint, operations, wiring
+from recado import operations, wiring
 from recado.connectors import Upstream
 from recado.engine import Engine
 from recado.engine.embedded import open_engine
@@ -80,7 +80,6 @@ class World:
             Settings(private_callbacks=False),
             self.clock,
         )
-        endpoint._failures.clear()
         wiring.use(self.deps)
         return self.deps
 

@@ -154,10 +154,14 @@ class Directory:
     """Cost centres and logins as the hot path reads them: cached for 60 s in each environment.
 
     An unknown login is never cached, so a new customer gets in at once and guessing fills nothing.
+    The pepper is read when somebody first authenticates: functions to which no customer comes
+    need not be able to.
     """
 
-    def __init__(self, store: Store, pepper: bytes, clock: Callable[[], float]) -> None:
-        self._store, self._pepper, self._clock = store, pepper, clock
+    def __init__(
+        self, store: Store, read_pepper: Callable[[], bytes], clock: Callable[[], float]
+    ) -> None:
+        self._store, self._read_pepper, self._clock = store, read_pepper, clock
         self._by_id: dict[str, tuple[float, CostCentre | None]] = {}
         self._by_header: dict[str, tuple[float, CostCentre]] = {}
 
@@ -190,7 +194,7 @@ class Directory:
         if body is None:
             return None
         login = msgspec.json.decode(body, type=Login)
-        if not opens(login, credentials[1], self._pepper, now):
+        if not opens(login, credentials[1], self._read_pepper(), now):
             return None
         found = self.cost_centre(login.cost_centre)
         if found is not None:

@@ -17,18 +17,16 @@ STALLS_AFTER = 10  # records that failed in a row, as one environment sees them
 _LONGEST_PROBE_WAIT = 300.0
 _OVERTAKEN = 15.0  # a probe may be faster than the write that it belongs to, by seconds
 
-_failures: dict[str, set[str]] = {}
 
-
-def answered(cost_centre: str) -> None:
+def answered(cost_centre: str, deps: Deps) -> None:
     """The endpoint gave a 2xx: it is well."""
-    _failures.pop(cost_centre, None)
+    deps.failing.pop(cost_centre, None)
 
 
-def failed_too_often(cost_centre: str, record: str) -> bool:
+def failed_too_often(cost_centre: str, record: str, deps: Deps) -> bool:
     """Counts a failure: whether the endpoint is to be stalled. One record counts once, however
     often it fails: that may be its own fault."""
-    failed = _failures.setdefault(cost_centre, set())
+    failed = deps.failing.setdefault(cost_centre, set())
     if len(failed) < STALLS_AFTER:
         failed.add(record)
     return len(failed) >= STALLS_AFTER
@@ -80,7 +78,7 @@ def held_back(cost_centre: str, since: float, deps: Deps) -> bool:
 
 def reopen(cost_centre: str, deps: Deps) -> None:
     """Opens the endpoint and replays what it was owed meanwhile. Done again it replays again."""
-    answered(cost_centre)
+    answered(cost_centre, deps)
     while True:
         endpoint = deps.engine.store.endpoint(cost_centre)
         if endpoint.state == "open":

@@ -122,7 +122,7 @@ def _tell(tellings: Sequence[Telling], deps: Deps) -> list[Record]:
     written = deps.engine.store.replace(changed)
     well = {t.record.cost_centre for t, a in zip(tellings, answers, strict=True) if _is_yes(a)}
     for name in well:
-        endpoint.answered(name)
+        endpoint.answered(name, deps)
     go_on: list[Record] = []
     for telling, answer, record in zip(tellings, answers, written, strict=True):
         kept = record or _told_late(telling, answer, now, deps)
@@ -196,7 +196,7 @@ def _not_told(
         _gone(telling, deps)
     elif too_old and report.attempts >= _LEAST_TRIES:
         _abandon(record, report, deps)
-    elif down and endpoint.failed_too_often(record.cost_centre, record.id):
+    elif down and endpoint.failed_too_often(record.cost_centre, record.id, deps):
         endpoint.stall(key_of(record), reaching(record, report), deps)
     else:
         wait = backoff(report.attempts, cap=_LONGEST_WAIT)

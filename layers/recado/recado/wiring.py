@@ -1,16 +1,21 @@
 """The one place where the parts are put together; every handler takes its dependencies here."""
 
-from collections.abc import Callable
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 
 from msgspec import Struct
 
 from recado.costcentre import Directory
 from recado.engine import Engine
 from recado.errors import Misconfigured
-from recado.http import Exchange
+from recado.http import Exchange, Outgoing, Reached, Unreached
 from recado.message import Key
 from recado.routing import Routing
-from recado.settings import Settings
+from recado.settings import Settings, read_settings
+
+_DAY = 86_400.0
 
 
 class Deps(Struct, frozen=True):
@@ -22,8 +27,14 @@ class Deps(Struct, frozen=True):
     exchange: Exchange
     settings: Settings
     clock: Callable[[], float]
-    pepper: bytes  # the key of the passwords' hashes
+    read_pepper: Callable[[], bytes]
     telling: set[Key]  # records whose report is on its way from this environment
+    failing: dict[str, set[str]]  # by cost centre, the records that its endpoint failed at in a row
+
+    @property
+    def pepper(self) -> bytes:
+        """The key of the passwords' hashes."""
+        return self.read_pepper()
 
 
 _deps: Deps | None = None
@@ -31,21 +42,24 @@ _deps: Deps | None = None
 
 def assemble(
     engine: Engine,
-    pepper: bytes,
+    pepper: bytes | Callable[[], bytes],
     exchange: Exchange,
     settings: Settings,
     clock: Callable[[], float],
 ) -> Deps:
-    """The dependencies over an engine."""
+    """The dependencies over an engine. A pepper that has to be fetched is fetched once, when it is
+    first needed."""
+    read_pepper = (lambda: pepper) if isinstance(pepper, bytes) else cache(pepper)
     return Deps(
         engine=engine,
-        directory=Directory(engine.store, pepper, clock),
+        directory=Directory(engine.store, read_pepper, clock),
         routing=Routing(engine.store, clock),
         exchange=exchange,
         settings=settings,
         clock=clock,
-        pepper=pepper,
+        read_pepper=read_pepper,
         telling=set(),
+        failing={},
     )
 
 
@@ -56,7 +70,39 @@ def use(deps: Deps | None) -> None:
 
 
 def deps() -> Deps:
-    """This environment's dependencies. Raises Misconfigured before `use`."""
-    if _deps is None:
+    """This environment's dependencies: those that `use` gave it or, on Lambda, what its variables
+    name. Raises Misconfigured where there are neither."""
+    if _deps is not None:
+        return _deps
+    if os.environ.get("RECADO_ENGINE") != "aws":
         raise Misconfigured("no engine is set up: `recado up` does it on one machine")
-    return _deps
+    made = _on_aws(os.environ)
+    use(made)
+    return made
+
+
+def _on_aws(environment: Mapping[str, str]) -> Deps:
+    from recado.engine.aws import named, open_engine  # noqa: PLC0415 - one machine has no botocore
+    from recado.engine.aws.clients import Clients  # noqa: PLC0415 - the same
+
+    settings = read_settings(environment)
+    clients = Clients()
+    engine = open_engine(environment, clients, time.time, settings.retention_days * _DAY)
+    pepper = partial(clients.secret, named(environment, "RECADO_PEPPER_SECRET"))
+    return assemble(engine, pepper, _courier(), settings, time.time)
+
+
+def _courier() -> Exchange:
+    """The courier, once there is something to carry: only two functions speak to the world, and
+    what it imports takes the others 200 ms of a cold start."""
+
+    @cache
+    def made() -> Exchange:
+        from recado.courier import session_exchange  # noqa: PLC0415 - see above
+
+        return session_exchange()
+
+    def exchange(requests: Sequence[Outgoing]) -> list[Reached | Unreached]:
+        return made()(requests)
+
+    return exchange

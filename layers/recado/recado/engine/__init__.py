@@ -129,7 +129,8 @@ class Store(Protocol):
         """The state of a cost centre's callback URL; open where nothing was written."""
 
     def put_endpoint(self, endpoint: Endpoint) -> bool:
-        """Writes over the endpoint of that version; False where it has changed meanwhile."""
+        """Writes an endpoint of version `version` over that of the version before; False where it
+        stands otherwise."""
 
     def expire(self, now: float, limit: int) -> int:
         """Removes up to about `limit` things whose time to live is over: how many. Zero where the
@@ -141,7 +142,9 @@ class Store(Protocol):
 
 
 class Queue(Protocol):
-    """Queues with delay, redelivery and dead letters, fair between groups (cost centres)."""
+    """Queues with delay, redelivery and dead letters, fair between groups (cost centres): in turn
+    on one machine, and on SQS by its fair queues, once a group has many in hand. A body is never
+    empty."""
 
     def send(self, queue: str, bodies: Sequence[str], group: str, delay: float = 0.0) -> None:
         """Puts messages on a queue, to be received after `delay` seconds (at most 900)."""

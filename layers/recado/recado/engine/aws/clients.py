@@ -1,0 +1,63 @@
+"""The clients of AWS, each made when it is first wanted and kept: the first one takes 100 ms to
+make, and most functions need two of the four."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
+
+_CONFIG = Config(
+    connect_timeout=2,
+    # Above what any of these calls takes in good health: a shorter one would ask an ailing service
+    # twice. Three attempts end before the front door gives up.
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    parameter_validation=False,  # a tenth of a call's CPU; the types are checked before it runs
+    max_pool_connections=32,
+    tcp_keepalive=True,
+)
+
+
+class Clients:
+    """DynamoDB, SQS, S3 and Secrets Manager in the environment's region.
+
+    botocore's own clients, since boto3 adds nothing to them but its import. A client may be used by
+    many threads, but has to be made by one."""
+
+    def __init__(self, session: botocore.session.Session | None = None) -> None:
+        self._session = session or botocore.session.get_session()
+
+    def _made(self, service: str) -> Any:
+        return self._session.create_client(service, config=_CONFIG)
+
+    @cached_property
+    def dynamodb(self) -> "DynamoDBClient":
+        client: DynamoDBClient = self._made("dynamodb")
+        return client
+
+    @cached_property
+    def sqs(self) -> "SQSClient":
+        client: SQSClient = self._made("sqs")
+        return client
+
+    @cached_property
+    def s3(self) -> "S3Client":
+        client: S3Client = self._made("s3")
+        return client
+
+    @cached_property
+    def secrets(self) -> "SecretsManagerClient":
+        client: SecretsManagerClient = self._made("secretsmanager")
+        return client
+
+    def secret(self, identifier: str) -> bytes:
+        """A secret's text, as bytes."""
+        answer = self.secrets.get_secret_value(SecretId=identifier)
+        return answer["SecretString"].encode()

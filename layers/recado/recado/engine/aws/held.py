@@ -1,0 +1,80 @@
+"""What waits for its hour, filed by the minute at which it is due, and a list of those minutes.
+
+The list is how the longest overdue is found, however long nobody looked. An entry is written before
+its minute is listed, and a minute leaves the list only long after it was over, when it was found
+empty, and under the condition that it was not listed anew meanwhile. So of an entry and its minute
+on the list only the last-written may be missing, and whoever was writing it will try again.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import product
+
+import msgspec
+
+from recado.engine import Held
+from recado.engine.aws.keys import DUE_SHARDS, MINUTES, due_partition, held_keys, minute_sort
+from recado.engine.aws.table import Item, Page, Table, keyed, number, packed, unpacked
+
+_GRACE = 600.0  # a minute stays on the list so long after its end
+_AHEAD = 60.0  # a listed minute whose end is so far ahead is certainly still listed
+_MINUTES_AT_ONCE = 4
+_KNOWN_MINUTES = 10_000
+_LAST = "~"  # sorts behind every digit
+
+_decoder = msgspec.json.Decoder(Held)
+
+
+class HeldMessages:
+    """The part of the store that keeps held messages."""
+
+    def __init__(self, table: Table, clock: Callable[[], float], retention: float) -> None:
+        self._table, self._clock, self._retention = table, clock, retention
+        self._listed: set[str] = set()  # minutes that this environment has put on the list
+
+    def hold(self, held: Held) -> None:
+        now = self._clock()
+        # From now on where it is overdue: what is left behind for so long must not vanish.
+        expires = number(int(max(held.due_at, now) + self._retention))
+        body = packed(msgspec.json.encode(held).decode())
+        self._table.put(keyed(held_keys(held.due_at, held.id), body=body, expires=expires))
+        minute = minute_sort(held.due_at)
+        if minute in self._listed and held.due_at > now + _AHEAD:
+            return
+        self._table.put(keyed((MINUTES, minute), expires=expires))
+        if len(self._listed) >= _KNOWN_MINUTES:
+            self._listed.clear()
+        self._listed.add(minute)
+
+    def due(self, now: float, limit: int) -> list[Held]:
+        minutes = self._table.items(MINUTES, "0", minute_sort(now))
+        found: list[Held] = []
+        for start in range(0, len(minutes), _MINUTES_AT_ONCE):
+            pages = self._pages(minutes[start : start + _MINUTES_AT_ONCE], now, limit)
+            # Behind the end of a page that has more, another page's items may not be next.
+            horizon = min((page[-1]["sk"]["S"] for page in pages if page.more), default=_LAST)
+            items = [item for page in pages for item in page if item["sk"]["S"] <= horizon]
+            held = [_decoder.decode(unpacked(item)) for item in items]
+            held.sort(key=lambda one: (one.due_at, one.id))
+            found += [one for one in held if one.due_at <= now]
+            if len(found) >= limit or horizon != _LAST:
+                break
+        return found[:limit]
+
+    def _pages(self, minutes: Sequence[Item], now: float, limit: int) -> list[Page]:
+        """What each shard of these minutes holds. Minutes that are over and empty are forgotten."""
+
+        def read(partition: str) -> Page:
+            return self._table.page(partition, "0", _LAST, limit)
+
+        shards = range(DUE_SHARDS)
+        names = [minute["sk"]["S"] for minute in minutes]
+        partitions = [due_partition(name, shard) for name, shard in product(names, shards)]
+        pages = self._table.many(read, partitions)
+        for place, minute in enumerate(minutes):
+            own = pages[place * DUE_SHARDS : (place + 1) * DUE_SHARDS]
+            if not any(own) and minute["sk"]["S"] < minute_sort(max(now - _GRACE, 0.0)):
+                self._table.delete_as_read(minute)
+        return pages
+
+    def release(self, held: Held) -> None:
+        self._table.delete(held_keys(held.due_at, held.id))

@@ -1,0 +1,145 @@
+"""An AWS account in this process (moto), with what template.yaml describes.
+
+Tables, queues, bucket and secret are made from the template's own definitions, and the environment
+of the functions is worked out from its own variables: it is the template that is tested. moto knows
+no threads: calls have to come one by one. Its clock is this process's, which `at` sets.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+from unittest.mock import patch
+
+import botocore.session
+import time_machine
+from moto import mock_aws
+
+from node.cloudformation import Tree, load, of_type
+from node.installation import TEMPLATE
+from recado.engine import Engine
+from recado.engine.aws import open_engine
+from recado.engine.aws.clients import Clients
+from recado.engine.aws.parallel import one_by_one
+
+_TEMPLATE = load(TEMPLATE)
+_REGION: Final = "sa-east-1"
+_STACK = "recado"
+# Kept for all tests: it holds the service models, which take long to read.
+_SESSION = botocore.session.Session()
+_SESSION.set_config_variable("region", _REGION)
+_SESSION.set_credentials("test", "test")
+
+
+class Account:
+    """The account, from `Account(...)` to `close()`. `queues`: which of the template's; all where
+    none are named."""
+
+    def __init__(self, now: float, queues: Sequence[str] = ()) -> None:
+        self._mock = mock_aws()
+        self._mock.start()
+        self._clock = time_machine.travel(now, tick=False)
+        self._traveller = self._clock.start()
+        self._now = now
+        # moto asks for the time so often, and so slowly, that a long queue takes it seconds.
+        self._millis = patch("moto.sqs.models.unix_time_millis", self._milliseconds)
+        self._millis.start()
+        self._clients = Clients(_SESSION)
+        self._physical: dict[str, str] = {}
+        self._make_queues([f"{queue}Queue" for queue in queues])
+        for table, properties in of_type(_TEMPLATE, "AWS::DynamoDB::Table"):
+            self._make_table(table, properties)
+        for bucket, _ in of_type(_TEMPLATE, "AWS::S3::Bucket"):
+            self._make_bucket(bucket)
+        for secret, _ in of_type(_TEMPLATE, "AWS::SecretsManager::Secret"):
+            made = self._clients.secrets.create_secret(Name=secret, SecretString="pepper")
+            self._physical[secret] = made["ARN"]
+
+    def at(self, now: float) -> None:
+        """Sets the account's clock."""
+        self._now = now
+        self._traveller.move_to(now)
+
+    def _milliseconds(self) -> float:
+        return round(self._now * 1000)
+
+    def close(self) -> None:
+        self._millis.stop()
+        self._clock.stop()
+        self._mock.stop()
+
+    def clients(self) -> Clients:
+        """New clients, as another process has them."""
+        return Clients(_SESSION)
+
+    def engine(
+        self, clock: Callable[[], float], retention: float, clients: Clients | None = None
+    ) -> Engine:
+        """The engine as a new process opens it."""
+        return open_engine(
+            self.environment(),
+            clients or self.clients(),
+            clock,
+            retention,
+            many=one_by_one,
+            wait=0,  # moto would wait by a clock that stands still
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The functions' variables, as CloudFormation would fill them in."""
+        variables = _TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+        filled = {name: self._filled(value) for name, value in variables.items()}
+        return {name: value for name, value in filled.items() if value is not None}
+
+    def _filled(self, value: Any) -> str | None:
+        """None: a queue that this account does not have."""
+        if not isinstance(value, dict):
+            return str(value)
+        name = value["Ref"]
+        if name in _TEMPLATE["Parameters"]:
+            return str(_TEMPLATE["Parameters"][name]["Default"])
+        return self._physical.get(name)
+
+    # --- what the template describes -------------------------------------------------------------
+
+    def _make_queues(self, wanted: Sequence[str]) -> None:
+        queues = dict(of_type(_TEMPLATE, "AWS::SQS::Queue"))
+        for name in wanted or [name for name in queues if not name.endswith("DeadQueue")]:
+            policy = queues[name]["RedrivePolicy"]
+            dead = policy["deadLetterTargetArn"]["Fn::GetAtt"][0]
+            arn = self._make_queue(dead, queues[dead], {})
+            redrive = {**policy, "deadLetterTargetArn": arn}
+            self._make_queue(name, queues[name], {"RedrivePolicy": json.dumps(redrive)})
+
+    def _make_queue(self, name: str, properties: Tree, more: dict[str, str]) -> str:
+        """Its ARN."""
+        plain = ("MessageRetentionPeriod", "VisibilityTimeout")
+        attributes = {key: str(properties[key]) for key in plain if key in properties}
+        own_name = properties["QueueName"]["Fn::Sub"].replace("${AWS::StackName}", _STACK)
+        sqs = self._clients.sqs
+        made = sqs.create_queue(QueueName=own_name, Attributes={**attributes, **more})  # type: ignore[dict-item] # its names are the template's
+        self._physical[name] = made["QueueUrl"]  # what !Ref gives for a queue
+        told = sqs.get_queue_attributes(QueueUrl=made["QueueUrl"], AttributeNames=["QueueArn"])
+        return told["Attributes"]["QueueArn"]
+
+    def _make_table(self, name: str, properties: Tree) -> None:
+        wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+        described = {key: properties[key] for key in wanted if key in properties}
+        self._clients.dynamodb.create_table(TableName=name, **described)
+        self._physical[name] = name
+        if "TimeToLiveSpecification" in properties:
+            self._clients.dynamodb.update_time_to_live(
+                TableName=name, TimeToLiveSpecification=properties["TimeToLiveSpecification"]
+            )
+
+    def _make_bucket(self, name: str) -> None:
+        self._physical[name] = f"{_STACK}-{name.lower()}"
+        self._clients.s3.create_bucket(
+            Bucket=self._physical[name],
+            CreateBucketConfiguration={"LocationConstraint": _REGION},
+        )
+
+
+def queue_policy(queue: str) -> tuple[float, int]:
+    """Visibility timeout and receives of a queue, as the template sets them."""
+    properties = dict(of_type(_TEMPLATE, "AWS::SQS::Queue"))[f"{queue}Queue"]
+    return properties["VisibilityTimeout"], properties["RedrivePolicy"]["maxReceiveCount"]
