@@ -297,3 +297,17 @@ def test_each_stat_is_a_state(stat: str, state: State) -> None:
 def test_what_it_cannot_read_is_a_value_error(body: str) -> None:
     with pytest.raises(ValueError, match=r"not a simulator's callback|unknown stat"):
         simulator.parse_callback(raw(body), configured("x"))
+
+
+def test_its_segment_sizes_are_the_usual_ones_unless_set() -> None:
+    usual = Upstream(name="simulator", kind="simulator")
+    assert simulator.abilities(usual).gsm7_sizes == (160, 153)
+    own = Upstream(name="simulator", kind="simulator", settings={"ucs2_sizes": "66,63"})
+    assert simulator.abilities(own).ucs2_sizes == (66, 63)
+
+
+@pytest.mark.parametrize("sizes", ["", "160", "153,160", "1,1", "a,b", "-5,-6", "160,153,1"])
+def test_segment_sizes_that_are_none_are_named(sizes: str) -> None:
+    upstream = Upstream(name="simulator", kind="simulator", settings={"gsm7_sizes": sizes})
+    with pytest.raises(Misconfigured, match="gsm7_sizes"):
+        simulator.abilities(upstream)

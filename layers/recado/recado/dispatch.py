@@ -23,6 +23,7 @@ from recado.connectors import (
 )
 from recado.lifecycle import (
     claimed,
+    counted,
     given_up,
     queued,
     rejected,
@@ -181,6 +182,7 @@ def _begun(message: Message, job: Job, token: str, now: float) -> Message:
     """The message claimed, or at its end where its validity is over."""
     if now >= message.expires_at:
         return given_up(message, now, job.wanted)
+    message = counted(message, CONNECTORS[job.upstream.kind].abilities(job.upstream))
     until = now + job.upstream.submit_timeout + _CLAIM_MARGIN
     return claimed(message, job.upstream.name, token, now, until)
 

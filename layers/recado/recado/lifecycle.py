@@ -12,7 +12,7 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from recado import esme
-from recado.connectors import Receipt
+from recado.connectors import Abilities, Receipt
 from recado.message import (
     Event,
     Message,
@@ -26,6 +26,7 @@ from recado.message import (
     noted,
 )
 from recado.report import FINAL_STATE, SUBMIT_OUTCOME, with_report
+from recado.segments import GSM7_SIZES, UCS2_SIZES, segment_count
 
 Wanted: TypeAlias = Iterable[str]
 
@@ -47,6 +48,19 @@ def queued(packet: Packet, recipient: Recipient) -> Message:
         batch_id=packet.batch_id,
         history=(Event(packet.accepted_at, State.QUEUED),),
     )
+
+
+def counted(message: Message, able: Abilities) -> Message:
+    """The message with its segments by the sizes of the upstream that it is going to."""
+    if (able.gsm7_sizes, able.ucs2_sizes) == (GSM7_SIZES, UCS2_SIZES):
+        return message
+    segments = segment_count(
+        message.text,
+        replace_accents=False,  # accepting has done that, where it was to be done
+        gsm7_sizes=able.gsm7_sizes,
+        ucs2_sizes=able.ucs2_sizes,
+    )
+    return replace(message, segments=segments)
 
 
 def claimed(message: Message, upstream: str, token: str, now: float, until: float) -> Message:

@@ -2,7 +2,9 @@
 
 Settings: `url`, where it listens ("http://127.0.0.1:8090"); `callback_url`, where it is to post its
 receipts and replies (our callback endpoint in full, with the secret); `echo`, "yes" unless set to
-"no": whether it names our reference in them, as some upstreams do.
+"no": whether it names our reference in them, as some upstreams do; `gsm7_sizes` and `ucs2_sizes`,
+"160,153" and "70,67" unless set: the sizes by which it counts segments, as some upstreams have
+their own.
 """
 
 from collections.abc import Sequence
@@ -27,6 +29,7 @@ from recado.connectors import (
 from recado.errors import Misconfigured
 from recado.http import Answer, Exchange, Outgoing, Reached, Unreached
 from recado.message import State
+from recado.segments import GSM7_SIZES, UCS2_SIZES
 
 # SMPP 3.4, Appendix B, field "stat"; ENROUTE is no receipt's stat there, but upstreams send it.
 STATES = {
@@ -90,8 +93,23 @@ def _echoes(upstream: Upstream) -> bool:
 
 
 def abilities(upstream: Upstream) -> Abilities:
-    """By the setting `echo`; long texts are taken whole."""
-    return Abilities(carries_our_id=_echoes(upstream))
+    """By its settings; long texts are taken whole. Raises Misconfigured on sizes that are none."""
+    return Abilities(
+        carries_our_id=_echoes(upstream),
+        gsm7_sizes=_sizes(upstream, "gsm7_sizes", GSM7_SIZES),
+        ucs2_sizes=_sizes(upstream, "ucs2_sizes", UCS2_SIZES),
+    )
+
+
+def _sizes(upstream: Upstream, name: str, usual: tuple[int, int]) -> tuple[int, int]:
+    setting = upstream.settings.get(name)
+    if setting is None:
+        return usual
+    single, _, several = setting.partition(",")
+    # A part has to hold at least an escaped character or a surrogate pair.
+    if not (single.isdecimal() and several.isdecimal() and int(single) >= int(several) >= 2):
+        raise Misconfigured(f"connector setting {name} must be two sizes such as 160,153")
+    return int(single), int(several)
 
 
 def submit(submits: Sequence[Submit], upstream: Upstream, exchange: Exchange) -> list[Outcome]:
