@@ -17,7 +17,6 @@ class Abilities(Struct, frozen=True):
     """What an upstream is able to do."""
 
     carries_our_id: bool = False  # receipts name our reference: no ref needs to be written
-    splits_long_texts: bool = True  # takes a text whole, of any length
     gsm7_sizes: tuple[int, int] = (160, 153)  # septets of a single segment, and of one of several
     ucs2_sizes: tuple[int, int] = (70, 67)
 
