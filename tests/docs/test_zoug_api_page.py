@@ -24,6 +24,7 @@ FAILED_ELSEWHERE = {
     (409, "ESME_RCANCELFAIL", "Message has already gone!"),
     (409, "ESME_RCANCELFAIL", "Batch has already gone!"),
     (500, "ESME_RSYSERR", "Request failed, try again!"),
+    (503, "ESME_RSYSERR", "Message has no route!"),
 }
 
 

@@ -327,9 +327,9 @@ def test_a_refused_message_in_a_window_leaves_the_others_alone(world: World) -> 
 
 
 def test_a_message_without_a_route_waits_and_goes_once_there_is_one(world: World) -> None:
-    world.route_is(prefix="99")
     identifier = world.send()
     send_batch(world, 120)
+    world.route_is(prefix="99")
     world.run(HOUR, step=20.0)
     assert world.taken == []
     assert world.message(identifier)["state"] == "QUEUED"
@@ -345,14 +345,39 @@ def test_a_message_without_a_route_waits_and_goes_once_there_is_one(world: World
 def test_a_message_that_never_gets_a_route_expires_on_time(
     world: World, change: dict[str, str]
 ) -> None:
-    world.route_is(**change)
     identifier = world.send(validity=600)
+    world.route_is(**change)
     world.run(660.0, step=5.0)
     message = world.record(identifier)
     assert message.state is State.EXPIRED
     assert message.reports[0].owed_at - message.expires_at <= 60.0
     assert reported(world, identifier) == ["ESME_RSUBMITFAIL", "EXPIRED"]
     assert waiting(world) == 0
+
+
+@pytest.mark.parametrize("change", [{"prefix": "99"}, {"upstream": "unheard-of"}])
+def test_what_can_go_nowhere_is_refused_as_a_fault_of_ours(
+    world: World, change: dict[str, str]
+) -> None:
+    world.route_is(**change)
+    one = {"destination_addr": "5534998887755", "message": "oi"}
+    for path, body in (("/message", one), ("/message/batch", {"list": [one, one]})):
+        status, answer = world.call("POST", path, body, headers={"idempotency-key": path})
+        assert (status, answer["esme"]) == (503, "ESME_RSYSERR")
+        assert answer["message"] == "Message has no route!"
+    world.run(10.0)
+    assert (waiting(world), world.told) == (0, [])
+    world.route_is(prefix="", upstream="simulator")
+    assert world.call("POST", "/message", one, headers={"idempotency-key": "/message"})[0] == 200
+
+
+def test_a_batch_of_which_something_can_go_is_taken(world: World) -> None:
+    world.route_is(prefix="5534")
+    numbers = ["5511999887755", "5534998887755"]
+    body = {"list": [{"destination_addr": number, "message": "oi"} for number in numbers]}
+    assert world.call("POST", "/message/batch", body)[0] == 200
+    world.drain()
+    assert [taken["to"] for taken in world.taken] == ["5534998887755"]
 
 
 def test_a_message_that_loses_its_route_while_it_waits_expires_as_what_it_is(world: World) -> None:

@@ -98,6 +98,7 @@ def accept(
     now = deps.clock()
     if ask.idempotency_key is None:
         submission = _submission(ask, cost_centre, dialect, new_id(_due(ask, now)), now)
+        _check_route(submission, deps)
         _enqueue(submission, deps)
         return Accepted(submission.batch_id or submission.recipients[0].id, len(ask.wishes))
     # Looked up first: a repeat has its answer, even where it would be refused by now.
@@ -108,6 +109,7 @@ def accept(
     if not entry.queued:
         # Checked before the key is kept: a refused request uses up no key.
         submission = _submission(ask, cost_centre, dialect, entry.answer_id, entry.at)
+        _check_route(submission, deps)
         if deps.engine.store.remember(entry) not in (None, entry):
             return accept(ask, cost_centre, dialect, request, deps)  # somebody was faster
         _enqueue(submission, deps)
@@ -204,6 +206,14 @@ def _sized(text: str, cost_centre: CostCentre) -> tuple[str, int, Refusal | None
 
 def _long(why: str) -> Refusal:
     return Refusal("text", "long", esme.RINVMSGLEN, f"is too long: {why}")
+
+
+def _check_route(submission: Submission, deps: Deps) -> None:
+    """Where a message goes is decided when it goes; here only that it can go anywhere at all."""
+    numbers = [recipient.to for recipient in submission.recipients if not recipient.refusal]
+    name = submission.cost_centre
+    if numbers and not any(deps.routing.upstream_for(name, number) for number in numbers):
+        raise Refused(Refusal("message", "no_route", esme.RSYSERR))
 
 
 def _enqueue(submission: Submission, deps: Deps) -> None:
