@@ -49,7 +49,12 @@ def way(routing: Routing, number: str = NUMBER, cost_centre: str = "ana") -> str
 
 
 def test_without_a_route_there_is_no_way(store: Store, clock: Clock) -> None:
-    assert way(Routing(store, clock)) is None
+    routing = Routing(store, clock)
+    assert way(routing) is None
+    assert not routing.has_routes()
+    put(store, Route(name="default", upstream="one"))
+    routing.forget()
+    assert routing.has_routes()
 
 
 def test_a_route_without_conditions_takes_everything(store: Store, clock: Clock) -> None:

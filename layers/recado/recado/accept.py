@@ -209,10 +209,13 @@ def _long(why: str) -> Refusal:
 
 
 def _check_route(submission: Submission, deps: Deps) -> None:
-    """Where a message goes is decided when it goes; here only that it can go anywhere at all."""
+    """Where a message goes is decided when it goes; here only that it can go anywhere at all. An
+    installation that has no route yet keeps what it takes until it has one."""
     numbers = [recipient.to for recipient in submission.recipients if not recipient.refusal]
-    name = submission.cost_centre
-    if numbers and not any(deps.routing.upstream_for(name, number) for number in numbers):
+    routing, name = deps.routing, submission.cost_centre
+    if not numbers or not routing.has_routes():
+        return
+    if not any(routing.upstream_for(name, number) for number in numbers):
         raise Refused(Refusal("message", "no_route", esme.RSYSERR))
 
 

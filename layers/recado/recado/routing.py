@@ -49,6 +49,11 @@ class Routing:
         self._fresh()
         return self._upstreams.get(name)
 
+    def has_routes(self) -> bool:
+        """Whether there is any route at all."""
+        self._fresh()
+        return bool(self._routes)
+
     def upstream_for(self, cost_centre: str, number: str) -> Upstream | None:
         """Where a message of this cost centre to this number goes, or None: no route matches."""
         self._fresh()
