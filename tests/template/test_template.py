@@ -167,6 +167,7 @@ def test_each_queue_is_watched_for_age_and_for_dead_letters(queue: str) -> None:
     watched = {
         (alarm["MetricName"], alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0])
         for alarm in ALARMS.values()
+        if alarm.get("Namespace") == "AWS/SQS"
     }
     assert ("ApproximateAgeOfOldestMessage", queue) in watched
     dead = queue.replace("Queue", "DeadQueue")
@@ -259,12 +260,8 @@ def test_whoever_takes_callbacks_can_read_no_message() -> None:
 
 
 @pytest.mark.parametrize("level", TEMPLATE["Parameters"]["LogLevel"]["AllowedValues"])
-def test_each_log_level_is_known_to_recado_and_to_lambda(level: str) -> None:
+def test_each_log_level_is_known_to_recado(level: str) -> None:
     assert read_settings({"RECADO_LOG_LEVEL": level}).log_level == level
-    assert SHARED["LoggingConfig"]["ApplicationLogLevel"] == {
-        "Fn::If": ["LogsFromWarning", "WARN", {"Ref": "LogLevel"}]
-    }
-    assert level in {"DEBUG", "INFO", "WARNING", "ERROR"}  # Lambda says WARN for WARNING
 
 
 @pytest.mark.parametrize(
