@@ -4,10 +4,8 @@ Commands that read or change an installation run inside the node that has the da
 one runs (node/control.py), and else on the directory itself.
 """
 
-import logging
 import os
 import sqlite3
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +15,7 @@ from rich.console import Console
 
 from node import cli_costcentre, cli_print
 from node.cli_ask import DataOption, JsonOption, ask, moment
+from node.logs import log_to_stderr
 from recado.errors import RecadoError
 from recado.settings import read_settings
 
@@ -57,9 +56,7 @@ def up(
     from node.up import up as run
 
     settings = read_settings(os.environ)
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
-    )
+    log_to_stderr(settings.log_level)
     told = UpSettings(
         data=data,
         host=host,

@@ -1,0 +1,182 @@
+"""template.yaml as AWS expands it: what its AWS::Serverless resources become.
+
+It takes aws-sam-translator (a part of the SAM CLI), and is skipped where that is not installed.
+"""
+
+import copy
+import re
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
+from typing import Any
+
+import pytest
+
+from node.cloudformation import Tree, load
+from node.installation import TEMPLATE as PATH
+from tests.template.resolved import resolved
+
+translator = pytest.importorskip(
+    "samtranslator.translator.transform", reason="aws-sam-translator is not installed"
+)
+
+FUNCTIONS = [
+    name
+    for name, it in load(PATH)["Resources"].items()
+    if it["Type"] == "AWS::Serverless::Function"
+]
+EVERYTHING = {
+    "AlarmEmail": "ops@example.com",
+    "DomainName": "sms.example.com",
+    "CertificateArn": "arn:aws:acm:sa-east-1:1:certificate/x",
+    "StaticEgress": "true",
+    "SnapStart": "true",
+    "SubmitConcurrency": "50",
+    "DeploymentType": "Linear10PercentEvery1Minute",
+}
+
+
+class _NoManagedPolicies:
+    """The translator would ask IAM for the names of AWS's own policies; the template names none."""
+
+    def load(self) -> dict[str, str]:
+        return {}
+
+
+def _expanded(given: dict[str, str], recado_layer: str = "RecadoLayer", release: str = "1") -> Tree:
+    template = copy.deepcopy(load(PATH))
+    variables = template["Globals"]["Function"]["Environment"]["Variables"]
+    assert "RECADO_RELEASE" in variables
+    variables["RECADO_RELEASE"] = release
+    for name, resource in template["Resources"].items():
+        for code in ("CodeUri", "ContentUri"):
+            if code in resource.get("Properties", {}):  # where `sam build` and `deploy` put it
+                place = recado_layer if name == "RecadoLayer" else name
+                resource["Properties"][code] = f"s3://bucket/{place}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", "sa-east-1")
+        expanded: Tree = translator.transform(template, dict(given), _NoManagedPolicies())
+    return expanded
+
+
+@cache
+def _with_everything() -> Tree:
+    return resolved(_expanded(EVERYTHING), **EVERYTHING)["Resources"]  # type: ignore[no-any-return] # a Tree's parts are Any
+
+
+@cache
+def _by_default() -> Tree:
+    return resolved(_expanded({}))["Resources"]  # type: ignore[no-any-return] # a Tree's parts are Any
+
+
+def _of(kind: str, resources: Tree) -> dict[str, Any]:
+    return {name: it["Properties"] for name, it in resources.items() if it["Type"] == kind}
+
+
+def _needed(part: Any) -> Iterator[str]:
+    """What has to be there before this part: resources, and parameters."""
+    match part:
+        case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), _]} | {"DependsOn": str(name)}:
+            yield name
+        case {"Fn::Sub": str(text)}:
+            yield from re.findall(r"\$\{(\w+)", text)
+    for inner in (
+        part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    ):
+        yield from _needed(inner)
+
+
+@pytest.mark.parametrize("resources", [_by_default, _with_everything])
+def test_nothing_waits_for_itself_to_be_made(resources: Any) -> None:
+    """CloudFormation refuses a cycle, and no linter sees it."""
+    made = resources()
+    graph = {name: set(_needed(it)) & set(made) for name, it in made.items()}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(made)
+
+
+def test_requests_queues_and_the_clock_all_call_the_alias() -> None:
+    made = _with_everything()
+    mappings = _of("AWS::Lambda::EventSourceMapping", made).values()
+    aliases = {f"{name}Aliaslive" for name in FUNCTIONS}
+    assert len(mappings) == 5
+    assert {it["FunctionName"]["Ref"] for it in mappings} <= aliases
+    permissions = _of("AWS::Lambda::Permission", made).values()
+    assert {it["FunctionName"]["Ref"] for it in permissions} <= aliases
+    assert set(_of("AWS::Lambda::Alias", made)) == aliases
+
+
+def test_a_new_layer_alone_is_a_new_version_of_every_function() -> None:
+    def versions(resources: Tree) -> set[str]:
+        return set(_of("AWS::Lambda::Version", resources))
+
+    before, after = _by_default(), _expanded({}, recado_layer="changed")["Resources"]
+    assert len(versions(before)) == len(FUNCTIONS)
+    assert versions(before) & versions(after) == set()
+
+
+def test_changed_parameters_reach_the_functions_with_another_release() -> None:
+    def versions(given: dict[str, str], release: str) -> set[str]:
+        expanded = _expanded(given, release=release)["Resources"]
+        return set(_of("AWS::Lambda::Version", expanded))
+
+    before = versions({}, "1")
+    assert versions({"IoMemory": "1024"}, "1") == before  # why there is a release
+    assert versions({"IoMemory": "1024"}, "2") & before == set()
+
+
+def test_the_limits_of_the_queues_reach_the_event_source_mappings() -> None:
+    def limits(resources: Tree) -> dict[str, str | None]:
+        return {
+            it["EventSourceArn"]["Fn::GetAtt"][0]: it.get("ScalingConfig", {}).get(
+                "MaximumConcurrency"
+            )
+            for it in _of("AWS::Lambda::EventSourceMapping", resources).values()
+        }
+
+    bounded = {"SubmitBulkQueue": "100", "ExpandQueue": "20", "InboundQueue": "100"}
+    bounded["NotifyQueue"] = "100"
+    assert limits(_by_default()) == {**bounded, "SubmitQueue": None}
+    assert limits(_with_everything()) == {**bounded, "SubmitQueue": "50"}
+
+
+def test_only_dispatch_and_notify_are_in_the_network_and_only_where_it_is_asked_for() -> None:
+    def inside(resources: Tree) -> set[str]:
+        functions = _of("AWS::Lambda::Function", resources)
+        return {name for name, it in functions.items() if "VpcConfig" in it}
+
+    assert inside(_by_default()) == set()
+    assert inside(_with_everything()) == {"DispatchFunction", "NotifyFunction"}
+
+
+def test_snapstart_memory_and_no_reserved_concurrency_reach_every_function() -> None:
+    for resources, applied in ((_by_default(), "None"), (_with_everything(), "PublishedVersions")):
+        functions = _of("AWS::Lambda::Function", resources)
+        assert set(functions) == set(FUNCTIONS)
+        for properties in functions.values():
+            assert properties["SnapStart"] == {"ApplyOn": applied}
+            assert int(properties["MemorySize"]) in (256, 512, 1769)
+            assert "ReservedConcurrentExecutions" not in properties
+
+
+@pytest.mark.parametrize("kind", load(PATH)["Parameters"]["DeploymentType"]["AllowedValues"])
+def test_codedeploy_knows_each_kind_of_deployment_and_goes_back_at_an_alarm(kind: str) -> None:
+    groups = _of(
+        "AWS::CodeDeploy::DeploymentGroup", _expanded({"DeploymentType": kind})["Resources"]
+    )
+    assert set(groups) == {f"{name}DeploymentGroup" for name in FUNCTIONS}
+    for name, group in groups.items():
+        configuration = group["DeploymentConfigName"]["Fn::Sub"]
+        assert configuration == ["CodeDeployDefault.Lambda${ConfigName}", {"ConfigName": kind}]
+        alarms = group["AlarmConfiguration"]
+        assert alarms["Enabled"] is True
+        errors = name.replace("FunctionDeploymentGroup", "ErrorsAlarm")
+        assert {"Name": {"Ref": errors}} in alarms["Alarms"]
+        rollback = group["AutoRollbackConfiguration"]
+        assert rollback["Enabled"] is True
+        assert "DEPLOYMENT_STOP_ON_ALARM" in rollback["Events"]
+
+
+def test_the_domain_is_mapped_to_the_stage_that_sam_makes() -> None:
+    made = _with_everything()
+    stage = made["ApiMapping"]["Properties"]["Stage"]["Ref"]
+    assert made[stage]["Type"] == "AWS::ApiGatewayV2::Stage"
