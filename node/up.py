@@ -113,7 +113,7 @@ async def _run(
         functions = load_functions(wiring.functions)
         gateway = Gateway(Router(wiring.routes, wiring.default), functions, database, deps.clock)
         server = await _listen(gateway, told)
-        workers = Workers(wiring.consumers, wiring.timers, functions, queue, database)
+        workers = Workers(wiring.consumers, wiring.timers, functions, queue)
         url = _own_url(told, server.port)
         simulator_url = await _simulator(told, stack)
         demo = _set_up(deps, simulator_url, _callback_base(told, settings, url))

@@ -16,7 +16,6 @@ from node.template import Consumer, Timer
 from node.template import Function as FunctionSpec
 from node.waiting import start
 from recado.engine import Received
-from recado.engine.embedded.database import Database
 from recado.engine.embedded.queue import EmbeddedQueue
 from recado.observability import log
 
@@ -37,12 +36,11 @@ class Workers:
         timers: Sequence[Timer],
         functions: Mapping[str, Function],
         queue: EmbeddedQueue,
-        database: Database,
     ) -> None:
         order = {name: place for place, name in enumerate(_PRIORITY)}
         self._consumers = sorted(consumers, key=lambda c: order.get(c.queue, len(order)))
         self._timers, self._functions = timers, functions
-        self._queue, self._database = queue, database
+        self._queue = queue
         self._loop = asyncio.get_running_loop()
         self._in_hand: Counter[str] = Counter()
         self._of_group: Counter[tuple[str, str]] = Counter()
@@ -137,12 +135,6 @@ class Workers:
         good = [row for row in rows if row.id not in failed] if bad else rows
         if good:
             self._queue.done(good)
-
-        def durable(problem: BaseException | None) -> None:
-            if problem is not None:
-                self._queue.give_back(rows)
-
-        self._database.then(durable)
 
     def _check_idle(self) -> None:
         if not any(self._in_hand.values()) and not self._timing:

@@ -59,7 +59,7 @@ async def yard(
     queue = EmbeddedQueue(database, policies, lambda: now[0])
     database.schedule = asyncio.get_running_loop().call_soon
     consumers = [Consumer(name, "function", batch_size, 0.0) for name in QUEUES]
-    workers = Workers(consumers, timers, {"function": function, **others}, queue, database)
+    workers = Workers(consumers, timers, {"function": function, **others}, queue)
     if starts:
         workers.start()
     try:

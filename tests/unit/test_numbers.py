@@ -4,10 +4,10 @@ import re
 
 import phonenumbers
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from recado.numbers import NumberProblem, brazilian_mobile, masked
+from recado.numbers import NumberProblem, brazilian_mobile
 
 # Anatel's numbering plan.
 DDDS = {
@@ -181,38 +181,3 @@ def test_strictness_only_takes_away(written: str) -> None:
     strictly = brazilian_mobile(written, strict=True)
     if strictly is not INVALID:
         assert brazilian_mobile(written, strict=False) == strictly
-
-
-@pytest.mark.parametrize(
-    ("number", "shown"),
-    [
-        ("5534998887755", "5534*******55"),
-        ("+5534998887755", "+5534*******55"),
-        ("34998887755", "34*******55"),
-        ("553488556644", "5534******44"),
-        ("554130600300", "5541******00"),
-        ("", "(empty)"),
-        ("28149", "(short)"),
-        ("351912345678", "(as long as a number)"),
-        ("34 99888-7755", "(as long as a number)"),
-        ("a message text in the wrong field", "(long)"),
-    ],
-)
-def test_a_masked_number_shows_its_area_and_its_last_two_digits(number: str, shown: str) -> None:
-    assert masked(number) == shown
-
-
-@given(st.text() | brazilian_looking | digits | mobiles)
-@example("5534998887755\n")
-def test_a_masked_number_never_shows_more(number: str) -> None:
-    shown = masked(number)
-    if shown.startswith("("):
-        assert shown in {"(empty)", "(short)", "(as long as a number)", "(long)"}
-    else:
-        assert re.fullmatch(r"\+?(55)?[0-9]{2}\*{6,7}[0-9]{2}", shown)
-        assert len(shown) == len(number)
-
-
-@given(mobiles)
-def test_numbers_that_differ_only_in_the_middle_are_masked_alike(national: str) -> None:
-    assert masked(national) == masked(national[:2] + "9000000" + national[-2:])

@@ -1,4 +1,4 @@
-"""Brazilian numbers: which can receive an SMS, and how a number may appear in a log.
+"""Brazilian numbers: which can receive an SMS.
 
 The seed document's rule: digits only, with or without the country code 55. Mobiles have nine
 digits that begin with 9 after one of the 67 area codes (DDD), nationwide since November 2016
@@ -17,9 +17,6 @@ _is_mobile = re.compile(rf"(?:\+?55)?{_MOBILE}").fullmatch
 _is_mobile_strictly = re.compile(f"(?:55)?{_MOBILE}").fullmatch
 _is_fixed_line = re.compile(rf"(?:\+?55)?{_FIXED_LINE}").fullmatch
 _is_fixed_line_strictly = re.compile(f"(?:55)?{_FIXED_LINE}").fullmatch
-
-# Wider than what is valid: a mobile that lacks its ninth digit is still somebody's number.
-_somebodys = re.compile(rf"(\+?(?:55)?{_DDD})([0-9]{{6,7}})([0-9]{{2}})").fullmatch
 
 
 class NumberProblem(enum.StrEnum):
@@ -42,20 +39,3 @@ def brazilian_mobile(
     if (_is_fixed_line_strictly if strict else _is_fixed_line)(written):
         return "55" + written[-10:] if fixed_lines else NumberProblem.FIXED_LINE
     return NumberProblem.INVALID
-
-
-def masked(number: str) -> str:
-    """The number as a log may show it: "5534*******55". Of anything that does not look like a
-    Brazilian number only its length is told. Raises nothing."""
-    match = _somebodys(number)
-    if match is None:
-        return f"({_length_class(number)})"
-    return match[1] + "*" * len(match[2]) + match[3]
-
-
-def _length_class(text: str) -> str:
-    if not text:
-        return "empty"
-    if len(text) < 8:
-        return "short"
-    return "as long as a number" if len(text) <= 15 else "long"
