@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup run test lint types bench clean
+.PHONY: help setup setup-cloud run build test lint types bench-lambda clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -12,6 +12,19 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
+
+# Each in an environment of its own: both pin a botocore that is not ours.
+.venv-emulator/.ready: tools/emulator.txt
+	$(PYTHON) -m venv .venv-emulator
+	.venv-emulator/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.venv-sam/.ready: tools/sam.txt
+	$(PYTHON) -m venv .venv-sam
+	.venv-sam/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+setup-cloud: setup .venv-emulator/.ready .venv-sam/.ready ## SAM's command line and an emulator of AWS (600 MB)
 
 setup: $(VENV)/.ready ## a virtual environment with everything, and .venv/bin/recado
 
@@ -27,5 +40,23 @@ lint: setup ## ruff and the template's checkers
 types: setup ## mypy, strict
 	$(BIN)/mypy
 
+# TARGET=emulator: for .venv-emulator's interpreter, which runs the handlers there, whatever Runtime
+# says. MAKEFLAGS is set anew, so that a PYTHON of your command line does not reach the layers.
+TARGET := lambda
+PYTHON_lambda := .venv-sam/bin/python
+PYTHON_emulator := .venv-emulator/bin/python
+BUILD_lambda := .aws-sam/build
+BUILD_emulator := .aws-sam/emulator
+BUILD_DIR := $(BUILD_$(TARGET))
+
+build: .venv-sam/.ready $(if $(filter emulator,$(TARGET)),.venv-emulator/.ready) ## Lambda's packages in .aws-sam/build; TARGET=emulator: .aws-sam/emulator
+	@test -n "$(PYTHON_$(TARGET))" || { echo "TARGET is lambda or emulator, not $(TARGET)."; exit 1; }
+	TARGET=$(TARGET) PYTHON="$(abspath $(PYTHON_$(TARGET)))" MAKEFLAGS=--no-print-directory \
+		SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam build --build-dir "$(BUILD_DIR)"
+	@.venv-sam/bin/python tools/package_sizes.py "$(BUILD_DIR)"
+
+bench-lambda: setup ## CPU of each function on Lambda, with the network stubbed (3 minutes)
+	$(BIN)/python bench/lambda_cpu.py $(BENCH_ARGS)
+
 clean: ## remove what make made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-emulator .venv-sam .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -256,6 +256,31 @@ def test_nobody_gets_in_where_dispatch_and_notify_go_out() -> None:
     assert group["SecurityGroupEgress"][0]["CidrIp"] == "0.0.0.0/0"
 
 
+SIMULATOR = {"Simulator": "true"}
+
+
+def test_there_is_a_simulator_only_where_it_is_asked_for() -> None:
+    assert _only_with(**SIMULATOR) == {"SimulatorFunction", "SimulatorRole"}
+    assert "SimulatorUrl" not in resolved(TEMPLATE)["Outputs"]
+    url = resolved(TEMPLATE, **SIMULATOR)["Outputs"]["SimulatorUrl"]["Value"]["Fn::Sub"]
+    api = resolved(TEMPLATE)["Outputs"]["ApiUrl"]["Value"]["Fn::Sub"]
+    [event] = _resources(**SIMULATOR)["SimulatorFunction"]["Properties"]["Events"].values()
+    assert api + event["Properties"]["Path"] == url + "/submit"
+
+
+def test_the_simulator_may_read_the_configuration_and_write_its_log_and_nothing_else() -> None:
+    made = _resources(**SIMULATOR)
+    assert made["SimulatorFunction"]["Properties"]["Role"] == {
+        "Fn::GetAtt": ["SimulatorRole", "Arn"]
+    }
+    role = made["SimulatorRole"]["Properties"]
+    assert role["ManagedPolicyArns"] == [{"Ref": "WriteLogs"}]
+    [policy] = role["Policies"]
+    [statement] = policy["PolicyDocument"]["Statement"]
+    table = {"Fn::GetAtt": ["ConfigTable", "Arn"]}
+    assert statement == {"Effect": "Allow", "Action": "dynamodb:Query", "Resource": table}
+
+
 @pytest.mark.parametrize(("asked", "applied"), [("true", "PublishedVersions"), ("false", "None")])
 def test_snapshots_are_taken_where_that_is_asked(asked: str, applied: str) -> None:
     assert _shared(SnapStart=asked)["SnapStart"] == {"ApplyOn": applied}
@@ -266,7 +291,7 @@ def test_a_version_is_published_with_each_change_and_with_each_new_layer() -> No
     """Our code is in a layer. Unless both say so, the alias stays at the old one."""
     assert TEMPLATE["Globals"]["Function"]["AutoPublishAlias"] == "live"
     functions = _of(*_functions())
-    assert len(functions) == len(NAMES)
+    assert {f"{name}Function" for name in NAMES} <= set(functions)
     for properties in functions.values():
         assert properties["AutoPublishAliasAllProperties"] is True
     for properties in _of("AWS::Serverless::LayerVersion", TEMPLATE["Resources"]).values():
@@ -282,6 +307,16 @@ def test_a_deployment_is_as_gradual_as_is_asked_and_ends_at_the_functions_alarms
     if name in ("Send", "BatchSend", "Query"):
         expected.append({"Ref": "FaultsAlarm"})
     assert alarms == {"Alarms": expected}
+
+
+def test_what_nobody_watches_is_deployed_at_once() -> None:
+    """Without an alarm there is nothing that a gradual deployment could end at."""
+    for name, properties in _of(*_functions()).items():
+        preference = properties["DeploymentPreference"]
+        if "Condition" in TEMPLATE["Resources"][name]:
+            assert preference == {"Enabled": False}
+        else:
+            assert preference["Alarms"]
 
 
 def test_by_default_a_deployment_is_done_at_once() -> None:

@@ -32,7 +32,15 @@ FUNCTIONS = _of("AWS::Serverless::Function")
 ALL_QUEUES = _of("AWS::SQS::Queue")
 QUEUES = {name: it for name, it in ALL_QUEUES.items() if not name.endswith("DeadQueue")}
 TABLES = _of("AWS::DynamoDB::Table")
-POLICIES = _of("AWS::IAM::ManagedPolicy")
+ROLES = _of("AWS::IAM::Role")
+POLICIES = {
+    **{name: it["PolicyDocument"] for name, it in _of("AWS::IAM::ManagedPolicy").items()},
+    **{
+        f"{name}.{policy['PolicyName']}": policy["PolicyDocument"]
+        for name, it in ROLES.items()
+        for policy in it["Policies"]
+    },
+}
 ALARMS = _of("AWS::CloudWatch::Alarm")
 SQS_EVENTS = {
     f"{function}.{name}": (function, event["Properties"])
@@ -90,8 +98,10 @@ def test_the_code_of_each_function_is_where_the_template_says(function: str) -> 
 
 
 @each_function
-def test_each_function_names_what_it_may_do(function: str) -> None:
-    assert FUNCTIONS[function]["Policies"]
+def test_each_function_has_a_role_of_its_own(function: str) -> None:
+    role = function.replace("Function", "Role")
+    assert FUNCTIONS[function]["Role"] == {"Fn::GetAtt": [role, "Arn"]}
+    assert "Policies" not in FUNCTIONS[function]  # SAM would take no notice of them
 
 
 @each_function
@@ -201,7 +211,8 @@ def test_each_table_can_be_restored_and_is_not_deleted_by_mistake(table: str) ->
 
 @each_table
 def test_each_table_is_encrypted_and_paid_by_the_request(table: str) -> None:
-    assert TABLES[table]["SSESpecification"]["SSEEnabled"] is True
+    # Always, and for nothing: an SSESpecification would mean a key in KMS, paid by the call.
+    assert "SSESpecification" not in TABLES[table]
     assert TABLES[table]["BillingMode"] == "PAY_PER_REQUEST"
 
 
@@ -240,23 +251,31 @@ def test_the_bucket_refuses_what_comes_without_tls() -> None:
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_no_policy_allows_more_than_named_actions_on_named_things(policy: str) -> None:
-    for statement in POLICIES[policy]["PolicyDocument"]["Statement"]:
+    for statement in POLICIES[policy]["Statement"]:
         actions = statement["Action"]
         for action in [actions] if isinstance(actions, str) else actions:
             assert "*" not in action
             assert not action.endswith((":Scan", ":DeleteTable", ":DeleteObject"))
-        assert set(_references(statement["Resource"])) <= {*TABLES, "BlobBucket", "PepperSecret"}
-        assert list(_references(statement["Resource"]))
+        named = set(_references(statement["Resource"]))
+        assert named
+        assert named <= {*TABLES, *ALL_QUEUES, "BlobBucket", "PepperSecret", "LogGroup"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_is_for_lambda_and_for_nobody_else(role: str) -> None:
+    [statement] = ROLES[role]["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
+    assert statement["Action"] == "sts:AssumeRole"
 
 
 def test_passwords_can_be_checked_only_where_customers_come_in() -> None:
-    able = {name for name, it in FUNCTIONS.items() if {"Ref": "CheckLogins"} in it["Policies"]}
-    assert able == {"SendFunction", "BatchSendFunction", "QueryFunction"}
+    able = {name for name, it in ROLES.items() if {"Ref": "CheckLogins"} in it["ManagedPolicyArns"]}
+    assert able == {"SendRole", "BatchSendRole", "QueryRole"}
 
 
 def test_whoever_takes_callbacks_can_read_no_message() -> None:
-    granted = set(_references(FUNCTIONS["CallbackFunction"]["Policies"]))
-    assert granted == {"ReadConfig", "InboundQueue"}
+    granted = set(_references(ROLES["CallbackRole"]))
+    assert granted == {"WriteLogs", "ConfigTable", "InboundQueue"}
 
 
 @pytest.mark.parametrize("level", TEMPLATE["Parameters"]["LogLevel"]["AllowedValues"])
@@ -265,24 +284,28 @@ def test_each_log_level_is_known_to_recado(level: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "queues"),
+    ("role", "queues"),
     [
-        ("SendFunction", {"SubmitQueue"}),
-        ("BatchSendFunction", {"ExpandQueue"}),
-        ("QueryFunction", {"NotifyQueue"}),
-        ("CallbackFunction", {"InboundQueue"}),
-        ("ExpandFunction", {"SubmitBulkQueue", "NotifyQueue"}),
-        ("DispatchFunction", {"SubmitQueue", "SubmitBulkQueue", "NotifyQueue"}),
-        ("TrackFunction", {"InboundQueue", "InboundDeadQueue", "NotifyQueue"}),
-        ("NotifyFunction", {"NotifyQueue"}),
-        ("ClockFunction", {"SubmitQueue", "SubmitBulkQueue", "ExpandQueue"}),
+        ("SendRole", {"SubmitQueue"}),
+        ("BatchSendRole", {"ExpandQueue"}),
+        ("QueryRole", set()),
+        ("CallbackRole", {"InboundQueue"}),
+        ("ExpandRole", {"SubmitBulkQueue", "NotifyQueue"}),
+        ("DispatchRole", {"SubmitQueue", "SubmitBulkQueue", "NotifyQueue"}),
+        ("TrackRole", {"InboundQueue", "InboundDeadQueue", "NotifyQueue"}),
+        ("NotifyRole", {"NotifyQueue"}),
+        ("ClockRole", {"SubmitQueue", "ExpandQueue"}),
     ],
 )
 def test_each_function_sends_to_the_queues_of_its_part_of_the_line_and_to_no_other(
-    function: str, queues: set[str]
+    role: str, queues: set[str]
 ) -> None:
-    granted = set(_references(FUNCTIONS[function]["Policies"]))
-    assert granted & set(ALL_QUEUES) == queues
+    sends: set[str] = set()
+    for policy in ROLES[role]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            if statement["Action"] == "sqs:SendMessage":
+                sends |= set(_references(statement["Resource"]))
+    assert sends == queues
 
 
 def test_functions_get_the_versions_that_the_tests_run_with() -> None:

@@ -20,16 +20,20 @@ translator = pytest.importorskip(
     "samtranslator.translator.transform", reason="aws-sam-translator is not installed"
 )
 
-FUNCTIONS = [
-    name
+# Each function, and whether it is there by default.
+_ALWAYS = {
+    name: "Condition" not in it
     for name, it in load(PATH)["Resources"].items()
     if it["Type"] == "AWS::Serverless::Function"
-]
+}
+FUNCTIONS = [name for name, always in _ALWAYS.items() if always]
+OPTIONAL = [name for name, always in _ALWAYS.items() if not always]
 EVERYTHING = {
     "AlarmEmail": "ops@example.com",
     "DomainName": "sms.example.com",
     "CertificateArn": "arn:aws:acm:sa-east-1:1:certificate/x",
     "StaticEgress": "true",
+    "Simulator": "true",
     "SnapStart": "true",
     "SubmitConcurrency": "50",
     "DeploymentType": "Linear10PercentEvery1Minute",
@@ -97,7 +101,7 @@ def test_nothing_waits_for_itself_to_be_made(resources: Any) -> None:
 def test_requests_queues_and_the_clock_all_call_the_alias() -> None:
     made = _with_everything()
     mappings = _of("AWS::Lambda::EventSourceMapping", made).values()
-    aliases = {f"{name}Aliaslive" for name in FUNCTIONS}
+    aliases = {f"{name}Aliaslive" for name in [*FUNCTIONS, *OPTIONAL]}
     assert len(mappings) == 5
     assert {it["FunctionName"]["Ref"] for it in mappings} <= aliases
     permissions = _of("AWS::Lambda::Permission", made).values()
@@ -149,9 +153,12 @@ def test_only_dispatch_and_notify_are_in_the_network_and_only_where_it_is_asked_
 
 
 def test_snapstart_memory_and_no_reserved_concurrency_reach_every_function() -> None:
-    for resources, applied in ((_by_default(), "None"), (_with_everything(), "PublishedVersions")):
+    for resources, applied, more in (
+        (_by_default(), "None", []),
+        (_with_everything(), "PublishedVersions", OPTIONAL),
+    ):
         functions = _of("AWS::Lambda::Function", resources)
-        assert set(functions) == set(FUNCTIONS)
+        assert set(functions) == {*FUNCTIONS, *more}
         for properties in functions.values():
             assert properties["SnapStart"] == {"ApplyOn": applied}
             assert int(properties["MemorySize"]) in (256, 512, 1769)
@@ -174,6 +181,40 @@ def test_codedeploy_knows_each_kind_of_deployment_and_goes_back_at_an_alarm(kind
         rollback = group["AutoRollbackConfiguration"]
         assert rollback["Enabled"] is True
         assert "DEPLOYMENT_STOP_ON_ALARM" in rollback["Events"]
+
+
+def test_of_a_function_that_nobody_asked_for_there_is_no_trace_and_no_route() -> None:
+    def named(resources: Tree) -> set[str]:
+        return {name for name in resources if name.startswith(tuple(OPTIONAL))}
+
+    def paths(resources: Tree) -> set[str]:
+        return set(resources["Api"]["Properties"]["Body"]["paths"])
+
+    assert named(_by_default()) == set()
+    assert len(named(_with_everything())) >= 3 * len(OPTIONAL)  # with version and alias
+    assert paths(_with_everything()) - paths(_by_default()) == {"/simulator/submit"}
+
+
+@pytest.mark.parametrize("resources", [_by_default, _with_everything])
+def test_nothing_refers_to_what_is_not_there(resources: Any) -> None:
+    made = resources()
+    known = {*made, *load(PATH)["Parameters"], "AWS"}
+    wanted = {
+        name.partition(".")[0].partition(":")[0] for it in made.values() for name in _needed(it)
+    }
+    assert wanted - known == set()
+
+
+@pytest.mark.parametrize("resources", [_by_default, _with_everything])
+def test_sam_makes_no_role_but_codedeploys_and_no_policy(resources: Any) -> None:
+    """Those that it makes for functions may use every queue and write into every log."""
+    made = resources()
+    functions = _of("AWS::Lambda::Function", made)
+    own = {name: {"Fn::GetAtt": [name.replace("Function", "Role"), "Arn"]} for name in functions}
+    assert {name: it["Role"] for name, it in functions.items()} == own
+    roles = {role["Fn::GetAtt"][0] for role in own.values()}
+    assert set(_of("AWS::IAM::Role", made)) == roles | {"CodeDeployServiceRole"}
+    assert set(_of("AWS::IAM::Policy", made)) == set()
 
 
 def test_the_domain_is_mapped_to_the_stage_that_sam_makes() -> None:
