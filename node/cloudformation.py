@@ -1,8 +1,9 @@
 """CloudFormation's YAML as plain data. Whatever is not understood raises Misconfigured, in one line
 that names the resource."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import yaml
@@ -63,11 +64,62 @@ def _parsed(text: str) -> Any:
         return yaml.load(text, Loader=_ExactLoader)  # noqa: S506 # it is a SafeLoader
 
 
-def of_type(template: Tree, kind: str) -> Iterator[tuple[str, Tree]]:
-    """Logical id and properties of each resource of a type."""
+_NONE_GIVEN: Mapping[str, str] = MappingProxyType({})
+
+
+def of_type(
+    template: Tree, kind: str, given: Mapping[str, str] = _NONE_GIVEN
+) -> Iterator[tuple[str, Tree]]:
+    """Logical id and properties of each resource of a type that is there with the given parameters
+    and the defaults of all others. Nothing is worked out for resources of other types."""
     for name, resource in template["Resources"].items():
         if isinstance(resource, dict) and resource.get("Type") == kind:
-            yield name, mapping(name, resource, "Properties")
+            unconditional = "Condition" not in resource
+            if unconditional or holds(template, text(name, resource, "Condition"), given):
+                yield name, mapping(name, resource, "Properties")
+
+
+def holds(template: Tree, condition: str, given: Mapping[str, str] = _NONE_GIVEN) -> bool:
+    """Whether one of the template's conditions is true with the given parameters and the defaults
+    of all others."""
+    conditions = mapping("the template", template, "Conditions")
+    values = parameter_values(template, given)
+    return _is_true(_needed("Conditions", conditions, condition), condition, conditions, values)
+
+
+def _is_true(part: Any, condition: str, conditions: Tree, values: Mapping[str, str]) -> bool:
+    """`condition`: whose part it is."""
+    match part:
+        case {"Fn::Equals": [one, other]}:
+            return _side(one, condition, values) == _side(other, condition, values)
+        case {"Fn::Not": [inner]}:
+            return not _is_true(inner, condition, conditions, values)
+        case {"Fn::And": [*inner]}:
+            return all([_is_true(it, condition, conditions, values) for it in inner])
+        case {"Fn::Or": [*inner]}:
+            return any([_is_true(it, condition, conditions, values) for it in inner])
+        case {"Condition": str(name)}:
+            return _is_true(_needed("Conditions", conditions, name), name, conditions, values)
+    raise not_understood("Conditions", condition, part)
+
+
+def _side(part: Any, condition: str, values: Mapping[str, str]) -> str:
+    """What stands on one side of an !Equals."""
+    match part:
+        case str():
+            return part
+        case {"Ref": str(name)} if name in values:
+            return values[name]
+    raise not_understood("Conditions", condition, part)
+
+
+def parameter_values(template: Tree, given: Mapping[str, str] = _NONE_GIVEN) -> dict[str, str]:
+    """What each parameter stands for, as far as it is given or has a default."""
+    declared = mapping("the template", template, "Parameters")
+    for name in given:
+        _needed("Parameters", declared, name)  # a slip must not pass for one without effect
+    defaults = {name: str(told["Default"]) for name, told in declared.items() if "Default" in told}
+    return {**defaults, **given}
 
 
 def mapping(where: str, properties: Tree, name: str) -> Tree:

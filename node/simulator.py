@@ -27,19 +27,18 @@ from msgspec import Struct
 from node.courier import Courier
 from node.http_connection import HANG_UP
 from node.http_server import RawRequest, Reply, serve
-from node.simulator_behaviours import (
+from node.simulator_demo import described, report_of
+from node.simulator_log import Log, Refused, Taken, told_line
+from node.simulator_teller import Post, Teller
+from recado.simulator_behaviours import (
+    GARBAGE,
+    REFUSALS,
     Answering,
     Asked,
     Behaviour,
-    Refused,
-    Taken,
     behaviour_of,
     event_of,
-    told_line,
 )
-from node.simulator_demo import described, report_of
-from node.simulator_log import Log
-from node.simulator_teller import Post, Teller
 
 _JSON = {"content-type": "application/json"}
 _TOLD_FIRST_PATIENCE = 2.0  # seconds that a submit's answer waits for its receipt, at most
@@ -136,7 +135,7 @@ class _Simulator:
         answer = partial(_say, reply, 200, {"id": taken.id})
         if taken.lost:
             if behaviour.answering == "garbage":
-                reply(200, {"content-type": "text/html"}, b"<h1>502 Bad Gateway</h1>")
+                reply(GARBAGE.status, GARBAGE.headers, GARBAGE.body)
             else:
                 self._loop.call_later(self._settings.silence, _hang_up, reply)
         elif behaviour.told_first:
@@ -158,7 +157,8 @@ class _Simulator:
             line = told_line(taken, steps[index], time.time())
             self._log.write(line, partial(self._answer_waiting, taken.id))
 
-        bodies = [event_of(taken, step) for step in steps]
+        reference = taken.reference if taken.echo else None
+        bodies = [event_of(step, taken.id, taken.to, reference) for step in steps]
         self._teller(taken.callback_url).tell(bodies, acknowledged, delay)
 
     def _teller(self, url: str) -> Teller:
@@ -211,18 +211,16 @@ class _Simulator:
             await teller.close()
 
 
-def _say(reply: Reply, status: int, thing: object, headers: Mapping[str, str] = _JSON) -> None:
-    reply(status, headers, _encoder.encode(thing))
+def _say(reply: Reply, status: int, thing: object) -> None:
+    reply(status, _JSON, _encoder.encode(thing))
 
 
 def _refuse(answering: Answering, reply: Reply) -> None:
-    if answering == "reject":
-        _say(reply, 200, {"esme": "ESME_RINVDSTADR"})
-    elif answering == "close":
+    if answering == "close":
         _hang_up(reply)
     else:
-        status = 429 if answering == "throttle" else 503
-        _say(reply, status, {"problem": answering}, {**_JSON, "retry-after": "1"})
+        refusal = REFUSALS[answering]
+        reply(refusal.status, refusal.headers, refusal.body)
 
 
 def _hang_up(reply: Reply) -> None:

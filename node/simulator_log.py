@@ -4,15 +4,66 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
+from msgspec import Struct
 
-from node.simulator_behaviours import Line, Refused, Replied, Taken, Told
 from recado.errors import Misconfigured
+from recado.simulator_behaviours import Answering, Step, behaviour_of
 
 _KEPT_TEXTS = 10_000
+
+
+class Taken(Struct, frozen=True, omit_defaults=True, tag_field="event", tag="taken"):
+    """A log line: this submit was taken."""
+
+    id: str
+    reference: str
+    to: str
+    segments: int
+    at: float
+    callback_url: str
+    echo: bool = True
+    lost: bool = False  # its submit got no answer, and nothing more will be heard of it
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return () if self.lost else behaviour_of(self.to).steps
+
+
+class Refused(Struct, frozen=True, tag_field="event", tag="refused"):
+    """A log line: this submit was not taken."""
+
+    reference: str
+    to: str
+    why: Answering
+    at: float
+
+
+class Told(Struct, frozen=True, tag_field="event", tag="told"):
+    """A log line: the gateway acknowledged this receipt."""
+
+    id: str
+    stat: str
+    at: float
+
+
+class Replied(Struct, frozen=True, tag_field="event", tag="replied"):
+    """A log line: the gateway acknowledged the message's reply."""
+
+    id: str
+    at: float
+
+
+Line: TypeAlias = Taken | Refused | Told | Replied
 _encoder = msgspec.json.Encoder()
 _line_decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
+
+
+def told_line(taken: Taken, step: Step, at: float) -> Told | Replied:
+    """The log's line once a step was acknowledged."""
+    return Told(taken.id, step.stat, at) if step.stat else Replied(taken.id, at)
 
 
 class Log:

@@ -1,12 +1,14 @@
 """The node's wiring, read from template.yaml: AWS and one machine are told by the same file.
 
-What is read: the functions with their events, and the queues with their dead letters. Everything
-else in the template concerns AWS alone. What the node can't do is refused, never passed over.
+What is read: the functions with their events, and the queues with their dead letters, less those
+whose condition the parameters' defaults rule out. Everything else in the template concerns AWS
+alone. What the node can't do is refused, never passed over.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import unquote
 
 from msgspec import Struct
@@ -115,8 +117,9 @@ class Router:
 _PARAMETER = re.compile(r"\\\{(\w+)\\\}")  # as re.escape leaves {id}
 
 
-def read_template(path: Path) -> Wiring:
-    """The wiring that a SAM template describes.
+def read_template(path: Path, given: Mapping[str, str] = MappingProxyType({})) -> Wiring:
+    """The wiring that a SAM template describes with the given parameters and the defaults of
+    all others.
 
     Raises Misconfigured, in one line that names the resource, on what is missing or not understood.
     """
@@ -124,14 +127,14 @@ def read_template(path: Path) -> Wiring:
     shared = mapping("Globals", mapping("the template", template, "Globals"), "Function")
     functions: dict[str, Function] = {}
     wires: list[Route | Consumer | Timer] = []
-    for resource, properties in of_type(template, "AWS::Serverless::Function"):
+    for resource, properties in of_type(template, "AWS::Serverless::Function", given):
         function = _function(resource, {**shared, **properties}, path.parent)
         if function.name in functions:
             raise Misconfigured(f"{resource}: CodeUri ends in {function.name}, as another one does")
         functions[function.name] = function
         wires.extend(_events(resource, properties, function.name))
     routes, default = _default_apart([wire for wire in wires if isinstance(wire, Route)])
-    queues = tuple(_queues(template))
+    queues = tuple(_queues(template, given))
     consumers = tuple(wire for wire in wires if isinstance(wire, Consumer))
     for consumer in consumers:
         if consumer.queue not in {queue.name for queue in queues}:
@@ -150,9 +153,9 @@ def _function(resource: str, properties: Tree, root: Path) -> Function:
     return Function(folder.name, root / folder, module, attribute, timeout)
 
 
-def _queues(template: Tree) -> Iterator[QueueSpec]:
+def _queues(template: Tree, given: Mapping[str, str]) -> Iterator[QueueSpec]:
     """The queues that have dead letters. Those that have none must be another's dead letters."""
-    properties_of = dict(of_type(template, "AWS::SQS::Queue"))
+    properties_of = dict(of_type(template, "AWS::SQS::Queue", given))
     dead = set()
     for name, properties in properties_of.items():
         if "RedrivePolicy" in properties:

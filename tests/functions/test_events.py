@@ -9,7 +9,7 @@ A case is a JSON file in the folder of its function:
     customer_answers  what the customer's callback URL answers: an HTTP status
     event             as Lambda gets it
     answer            as Lambda gives it
-    asked             what the upstream was asked, in this case alone
+    asked             what the upstream was asked, or the simulator told, in this case alone
     told              what the customer was told, in this case alone
     queued            what it put on the queues, ready to be received
     delayed           how many it put on the queues for later
@@ -35,7 +35,7 @@ from tests.support.world import CALLBACK_URL, START, World
 EVENTS = TEMPLATE.parent / "events"
 FUNCTIONS = TEMPLATE.parent / "functions"
 CASES = sorted(EVENTS.glob("*/*.json"))
-WIRING = read_template(TEMPLATE)
+WIRING = read_template(TEMPLATE, {"Simulator": "true"})  # with every function that there may be
 HANDLERS = load_functions(WIRING.functions)
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from node.simulator_behaviours import BEHAVIOURS, MAGIC_BLOCK
+from recado.simulator_behaviours import BEHAVIOURS, MAGIC_BLOCK
 
 DOCS = Path(__file__).parents[2] / "docs" / "simulator.md"
 STARTER = """

@@ -117,6 +117,16 @@ def test_the_real_template_gives_the_clock_and_every_function(wiring: Wiring) ->
         assert (function.module, function.attribute) == ("handler", "handler")
 
 
+def test_the_simulators_function_is_there_only_where_the_stack_is_asked_for_one(
+    wiring: Wiring,
+) -> None:
+    asked = read_template(ROOT / "template.yaml", {"Simulator": "true"})
+    route = Route("POST", "/simulator/submit", "simulator")
+    assert set(asked.routes) - set(wiring.routes) == {route}
+    assert set(asked.functions) - set(wiring.functions) == {"simulator"}
+    assert (asked.consumers, asked.queues) == (wiring.consumers, wiring.queues)
+
+
 def test_a_function_takes_from_globals_what_it_does_not_say_itself(tmp_path: Path) -> None:
     wiring = _read(tmp_path, SMALL)
     functions = tmp_path / "functions"
@@ -133,6 +143,112 @@ def test_a_small_template_gives_all_that_it_says(tmp_path: Path) -> None:
     assert wiring.queues == (QueueSpec("Submit", 180.0, 5, "SubmitDead"),)
     assert wiring.consumers == (Consumer("Submit", "dispatch", 10, 0.0),)
     assert wiring.timers == (Timer("dispatch", 300.0),)
+
+
+CONDITIONAL = """
+Parameters:
+  Extra: {Type: String, Default: "no"}
+  Size: {Type: Number, Default: 2}
+  Asked: {Type: String}
+Conditions:
+  HasExtra: !Equals [!Ref Extra, "yes"]
+  Wanted: %s
+  Strange: !Equals [!FindInMap [A, B, C], !Ref Asked]
+"""
+
+
+def _conditional(condition: str) -> str:
+    """SMALL with a function of its own queue, under the condition `Wanted`."""
+    more = """
+  ExtraFunction:
+    Type: AWS::Serverless::Function
+    Condition: Wanted
+    Properties:
+      CodeUri: functions/extra
+      Events:
+        Get: {Type: HttpApi, Properties: {Method: get, Path: /extra}}
+        Extra:
+          Type: SQS
+          Properties:
+            Queue: !GetAtt ExtraQueue.Arn
+            BatchSize: 10
+            FunctionResponseTypes: [ReportBatchItemFailures]
+  ExtraQueue:
+    Type: AWS::SQS::Queue
+    Condition: Wanted
+    Properties:
+      VisibilityTimeout: 180
+      RedrivePolicy: {deadLetterTargetArn: !GetAtt ExtraDeadQueue.Arn, maxReceiveCount: 5}
+  ExtraDeadQueue: {Type: AWS::SQS::Queue, Condition: Wanted}
+  ExtraTable: {Type: AWS::DynamoDB::Table, Condition: Strange}
+"""
+    return CONDITIONAL % condition + SMALL + more.lstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ("!Equals [!Ref Extra, 'yes']", False),
+        ("!Equals ['no', !Ref Extra]", True),
+        ("!Equals [!Ref Size, '2']", True),
+        ("!Not [!Equals [!Ref Extra, 'yes']]", True),
+        ("!Not [Condition: HasExtra]", True),
+        ("!Condition HasExtra", False),
+        ("!Or [!Condition HasExtra, !Equals [!Ref Size, '2']]", True),
+        ("!Or [!Condition HasExtra, !Equals [!Ref Size, '3']]", False),
+        ("!And [!Not [!Condition HasExtra], !Equals [!Ref Size, '2']]", True),
+        ("!And [!Condition HasExtra, !Equals [!Ref Size, '2']]", False),
+    ],
+)
+def test_what_a_condition_rules_out_is_not_there(
+    tmp_path: Path, condition: str, holds: bool
+) -> None:
+    wiring = _read(tmp_path, _conditional(condition))
+    without = _read(tmp_path, SMALL)
+    assert ("extra" in wiring.functions) is holds
+    assert (Route("GET", "/extra", "extra") in wiring.routes) is holds
+    assert (QueueSpec("Extra", 180.0, 5, "ExtraDead") in wiring.queues) is holds
+    assert (Consumer("Extra", "extra", 10, 0.0) in wiring.consumers) is holds
+    assert (wiring == without) is not holds
+
+
+def test_a_condition_goes_by_what_is_given_before_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "template.yaml"
+    path.write_text(_conditional("!Condition HasExtra"))
+    assert "extra" not in read_template(path).functions
+    assert "extra" in read_template(path, {"Extra": "yes"}).functions
+    with pytest.raises(Misconfigured, match=r"^Parameters: Extras is missing$"):
+        read_template(path, {"Extras": "yes"})
+
+
+@pytest.mark.parametrize(
+    ("condition", "line"),
+    [
+        (
+            "!Equals [!Ref Asked, 'yes']",
+            "Conditions: Wanted {'Ref': 'Asked'} is not understood",  # it has no default
+        ),
+        (
+            "!Equals [!Ref AWS::Region, 'sa-east-1']",
+            "Conditions: Wanted {'Ref': 'AWS::Region'} is not understood",
+        ),
+        ("!Equals [!Ref Size, 2]", "Conditions: Wanted 2 is not understood"),
+        (
+            "!Not [!Condition Strange]",
+            "Conditions: Strange {'Fn::FindInMap': ['A', 'B', 'C']} is not understood",
+        ),
+        ("!Not [!Condition Gone]", "Conditions: Gone is missing"),
+        (
+            "!If [HasExtra, a, b]",
+            "Conditions: Wanted {'Fn::If': ['HasExtra', 'a', 'b']} is not understood",
+        ),
+        ("~", "Conditions: Wanted is missing"),
+    ],
+)
+def test_a_condition_that_is_not_understood_is_refused_where_it_decides(
+    tmp_path: Path, condition: str, line: str
+) -> None:
+    assert _refusal(tmp_path, _conditional(condition)) == line
 
 
 @pytest.mark.parametrize(
@@ -307,6 +423,7 @@ def test_a_parameter_takes_one_segment_and_is_decoded(
         ("GET", "/message//"),
         ("GET", "/message/1/2"),
         ("GET", "/callback/upstream-1"),
+        ("POST", "/simulator/submit"),  # the node has a simulator of its own
         ("POST", "/callback//secret"),
         ("GET", "/"),
         ("GET", ""),
