@@ -1,7 +1,8 @@
 """`recado`: the gateway's command line.
 
 Commands that read or change an installation run inside the node that has the data directory, if
-one runs (node/control.py), and else on the directory itself.
+one runs (node/control.py), and else on the directory itself; with --stack they run here, on the
+tables and queues of a stack on AWS (node/stack.py).
 """
 
 import os
@@ -13,14 +14,13 @@ import msgspec
 import typer
 from rich.console import Console
 
-from node import cli_costcentre, cli_print
-from node.cli_ask import DataOption, JsonOption, ask, moment
+from node import cli_costcentre, cli_print, cli_upstreams
+from node.cli_ask import DEFAULT_DATA, DataOption, JsonOption, OnAWS, TargetOption, ask, moment
 from node.logs import log_to_stderr
-from recado.errors import RecadoError
+from recado.errors import Invalid, Misconfigured, RecadoError
 from recado.settings import read_settings
 
 app = typer.Typer(
-    help="Recado: an SMS gateway in one process and one directory.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -28,9 +28,42 @@ app = typer.Typer(
 message_app = typer.Typer(help="What became of a message.", no_args_is_help=True)
 queue_app = typer.Typer(help="Queues and their dead letters.", no_args_is_help=True)
 app.add_typer(cli_costcentre.app, name="costcentre")
+app.add_typer(cli_upstreams.connector_app, name="connector")
+app.add_typer(cli_upstreams.route_app, name="route")
 app.add_typer(message_app, name="message")
 app.add_typer(queue_app, name="queue")
 errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+_ONE_MACHINE = frozenset({"up", "simulator", "backup", "restore"})
+
+
+@app.callback()
+def where(
+    context: typer.Context,
+    stack: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RECADO_STACK",
+            help="Work on this stack on AWS, instead of a data directory, with your own"
+            " credentials. Its functions see a change within a minute.",
+        ),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(envvar="AWS_REGION", help="The stack's; else the AWS profile's own."),
+    ] = None,
+) -> None:
+    """Recado: an SMS gateway, in one process and one directory or on AWS."""
+    if stack is None:
+        source = context.get_parameter_source("region")
+        if source is not None and source.name == "COMMANDLINE":
+            raise Invalid("--region", "is that of a --stack: it needs one")
+        return
+    if context.invoked_subcommand in _ONE_MACHINE:
+        command = context.invoked_subcommand
+        raise Misconfigured(f"`{command}` is for one machine: it takes no --stack (RECADO_STACK)")
+    if not stack.strip():
+        raise Invalid("--stack", "names no stack")
+    context.obj = OnAWS(stack, region)
 
 
 @app.command()
@@ -56,7 +89,7 @@ def up(
     from node.up import up as run
 
     settings = read_settings(os.environ)
-    log_to_stderr(settings.log_level)
+    log_to_stderr(settings.log_level, settings.log_format)
     told = UpSettings(
         data=data,
         host=host,
@@ -90,6 +123,7 @@ def simulator(
     """Run an upstream that does not exist: it behaves by magic numbers (docs/simulator.md)."""
     from node.simulator import SimulatorSettings, run
 
+    log_to_stderr("WARNING", read_settings(os.environ).log_format)
     settings = SimulatorSettings(
         host=host, port=port, log=log, receipt_delay=receipt_delay, trust=trust
     )
@@ -104,22 +138,22 @@ def send(
     cost_centre: Annotated[str, typer.Option(help="Its id, login or name.")],
     to: Annotated[str, typer.Option(help="The number to send to.")],
     text: Annotated[str, typer.Argument(help="The text.")],
-    data: DataOption = Path("data"),
+    target: TargetOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
     """Send one message in a cost centre's name."""
-    result = ask(data, "send_message", which=cost_centre, to=to, text=text)
+    result = ask(target, "send_message", which=cost_centre, to=to, text=text)
     cli_print.shown(result, as_json)
 
 
 @message_app.command("show")
 def message_show(
     identifier: Annotated[str, typer.Argument(metavar="ID", help="The message's id.")],
-    data: DataOption = Path("data"),
+    target: TargetOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
     """State, history, and each try at a callback."""
-    cli_print.message(ask(data, "message_show", identifier=identifier), as_json)
+    cli_print.message(ask(target, "message_show", identifier=identifier), as_json)
 
 
 @app.command()
@@ -127,12 +161,12 @@ def replay(
     cost_centre: Annotated[str, typer.Option(help="Its id, login or name.")],
     since: Annotated[str, typer.Option(help="ISO 8601, or a while ago: 90s, 30m, 2h, 3d.")],
     until: Annotated[str | None, typer.Option(help="The same; now by default.")] = None,
-    data: DataOption = Path("data"),
+    target: TargetOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
     """Give every report and reply of a time range to the callback URL once more."""
     result = ask(
-        data,
+        target,
         "replay",
         which=cost_centre,
         since=moment(since),
@@ -142,19 +176,19 @@ def replay(
 
 
 @queue_app.command("list")
-def queue_list(data: DataOption = Path("data"), as_json: JsonOption = False) -> None:
-    """What lies in each queue, and in its dead letters."""
-    cli_print.table(ask(data, "queue_list"), as_json, ("queue", "ready", "delayed", "dead"))
+def queue_list(target: TargetOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
+    """What lies in each queue, and in its dead letters; on AWS these are estimates."""
+    cli_print.table(ask(target, "queue_list"), as_json, ("queue", "ready", "delayed", "dead"))
 
 
 @queue_app.command("redrive")
 def queue_redrive(
     name: Annotated[str, typer.Argument(help="The queue whose dead letters go back on it.")],
-    data: DataOption = Path("data"),
+    target: TargetOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
     """Put a queue's dead letters back on it."""
-    cli_print.shown(ask(data, "queue_redrive", name=name), as_json)
+    cli_print.shown(ask(target, "queue_redrive", name=name), as_json)
 
 
 @app.command()

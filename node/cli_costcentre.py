@@ -1,11 +1,10 @@
 """`recado costcentre`: the customers, their switches and their passwords."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from node.cli_ask import DataOption, JsonOption, ask
+from node.cli_ask import DEFAULT_DATA, JsonOption, TargetOption, ask
 from node.cli_print import shown, table
 
 app = typer.Typer(help="Cost centres: the customers.", no_args_is_help=True)
@@ -62,7 +61,7 @@ def create(
     max_segments: MaxSegments = None,
     per_second: PerSecond = None,
     impediments_ok: ImpedimentsOk = None,
-    data: DataOption = Path("data"),
+    target: TargetOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
     """A new cost centre. Its password is printed this once."""
@@ -81,20 +80,20 @@ def create(
         impediments_ok=impediments_ok,
     )
     arguments = {"name": name, "login": login, "password": password, "sign": sign, **switches}
-    shown(ask(data, "costcentre_create", **arguments), as_json)
+    shown(ask(target, "costcentre_create", **arguments), as_json)
 
 
 @app.command("list")
-def list_all(data: DataOption = Path("data"), as_json: JsonOption = False) -> None:
+def list_all(target: TargetOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
     """Every cost centre."""
     columns = ("id", "name", "login", "suspended", "callbacks", "callback_url")
-    table(ask(data, "costcentre_list"), as_json, columns)
+    table(ask(target, "costcentre_list"), as_json, columns)
 
 
 @app.command()
-def show(which: Which, data: DataOption = Path("data"), as_json: JsonOption = False) -> None:
+def show(which: Which, target: TargetOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
     """One cost centre with all its settings."""
-    shown(ask(data, "costcentre_show", which=which), as_json)
+    shown(ask(target, "costcentre_show", which=which), as_json)
 
 
 @app.command()
@@ -113,7 +112,7 @@ def update(
     max_segments: MaxSegments = None,
     per_second: PerSecond = None,
     impediments_ok: ImpedimentsOk = None,
-    data: DataOption = Path("data"),
+    target: TargetOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
     """Change settings. A callback URL, also the same again, opens an endpoint that was parked."""
@@ -132,7 +131,7 @@ def update(
         per_second=per_second,
         impediments_ok=impediments_ok,
     )
-    shown(ask(data, "costcentre_update", which=which, **switches), as_json)
+    shown(ask(target, "costcentre_update", which=which, **switches), as_json)
 
 
 @app.command()
@@ -141,21 +140,21 @@ def rotate(
     overlap_hours: Annotated[
         float, typer.Option(min=0.0, help="How long the old password still opens.")
     ] = 24.0,
-    data: DataOption = Path("data"),
+    target: TargetOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
     """A new password, printed this once."""
-    result = ask(data, "costcentre_rotate", which=which, overlap=overlap_hours * 3600)
+    result = ask(target, "costcentre_rotate", which=which, overlap=overlap_hours * 3600)
     shown(result, as_json)
 
 
 @app.command()
-def suspend(which: Which, data: DataOption = Path("data"), as_json: JsonOption = False) -> None:
+def suspend(which: Which, target: TargetOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
     """Refuse its requests from now on."""
-    shown(ask(data, "costcentre_suspend", which=which), as_json)
+    shown(ask(target, "costcentre_suspend", which=which), as_json)
 
 
 @app.command()
-def resume(which: Which, data: DataOption = Path("data"), as_json: JsonOption = False) -> None:
+def resume(which: Which, target: TargetOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
     """Take its requests again."""
-    shown(ask(data, "costcentre_resume", which=which), as_json)
+    shown(ask(target, "costcentre_resume", which=which), as_json)

@@ -167,7 +167,8 @@ def test_the_program_runs_and_says_which_commands_it_has() -> None:
         env=environment(),
         timeout=30,
     )
-    assert all(word in done.stdout for word in ("up", "costcentre", "message", "queue", "backup"))
+    words = ("up", "costcentre", "connector", "route", "message", "queue", "backup", "--stack")
+    assert all(word in done.stdout for word in words)
 
 
 # --- cost centres --------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from recado import costcentre, operations, wiring
+from recado import configuration, costcentre, operations, wiring
 from recado.errors import Misconfigured
 from recado.http import Outgoing, Unreached
 from recado.settings import Settings
@@ -102,7 +102,7 @@ def test_on_lambda_passwords_are_hashed_under_the_secret_of_the_template(
     deps = wiring.deps()
     header = _login(deps)
     assert deps.pepper == b"pepper"
-    [login] = operations._logins(deps)
+    [login] = configuration.logins(deps)
     assert login.passwords[0].digest == costcentre.digest("segredo", b"pepper")
     found = deps.directory.authenticate(header)
     assert found is not None

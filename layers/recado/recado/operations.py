@@ -4,7 +4,7 @@ Each takes the dependencies and plain values, returns plain data, and raises Rec
 text for the person who asked. Secrets are in the answer once and nowhere else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from recado.accept import accept
+from recado.configuration import cost_centre_of, cost_centres, logins, put, remove
 from recado.costcentre import (
     CostCentre,
     KeptPassword,
@@ -28,6 +29,17 @@ from recado.errors import Conflict, Invalid, NotFound, Refused
 from recado.http import Request
 from recado.message import Key
 from recado.notices import Replay, send
+from recado.upstreams import (
+    connector_add,
+    connector_list,
+    connector_remove,
+    connector_show,
+    connector_update,
+    route_add,
+    route_list,
+    route_remove,
+    route_update,
+)
 from recado.wiring import Deps
 
 SETTABLE = frozenset(CostCentre.__struct_fields__) - {
@@ -60,9 +72,12 @@ def costcentre_create(
     kept = KeptPassword(digest(password, deps.pepper))
     _usable_login(login)
     record = Login(login=login, cost_centre=identifier, passwords=(kept,))
-    if not _put("login", login, record, deps):
+    # The login last: on AWS these are two writes, and a login that leads nowhere could be neither
+    # used nor given away again.
+    put("cost-centre", identifier, cost_centre, deps)
+    if not put("login", login, record, deps):
+        remove("cost-centre", identifier, cost_centre.version, deps)
         raise Conflict(f"the login {login} is taken")
-    _put("cost-centre", identifier, cost_centre, deps)
     shown = costcentre_show(deps, identifier)
     return {**shown, "password": password, **({"signing_secret": secret} if sign else {})}
 
@@ -89,42 +104,10 @@ def _switched(cost_centre: CostCentre, switches: dict[str, Any]) -> CostCentre:
         raise Invalid("setting", str(error)) from error
 
 
-def _put(kind: str, name: str, record: msgspec.Struct, deps: Deps) -> bool:
-    version: int = getattr(record, "version", 0)
-    written = deps.engine.store.put_config(kind, name, msgspec.json.encode(record), version)
-    deps.directory.forget()
-    deps.routing.forget()
-    return written
-
-
-def _all(deps: Deps) -> list[CostCentre]:
-    bodies = deps.engine.store.configs("cost-centre")
-    return [msgspec.json.decode(body, type=CostCentre) for body in bodies]
-
-
-def _logins(deps: Deps) -> list[Login]:
-    return [msgspec.json.decode(body, type=Login) for body in deps.engine.store.configs("login")]
-
-
-def _find(deps: Deps, which: str) -> CostCentre:
-    """A cost centre by its id, its login or its name."""
-    logins = {login.login: login.cost_centre for login in _logins(deps)}
-    every = _all(deps)
-    for cost_centre in every:
-        if cost_centre.id in (which, logins.get(which)):
-            return cost_centre
-    named = [cost_centre for cost_centre in every if cost_centre.name == which]
-    if len(named) > 1:
-        raise Conflict(f"{len(named)} cost centres are called {which}: say which by its id")
-    if not named:
-        raise NotFound(f"no cost centre has the id, login or name {which}")
-    return named[0]
-
-
-def _shown(cost_centre: CostCentre, logins: list[Login], deps: Deps) -> dict[str, Any]:
+def _shown(cost_centre: CostCentre, every_login: Sequence[Login], deps: Deps) -> dict[str, Any]:
     shown = msgspec.structs.asdict(cost_centre)
     shown["signed"] = bool(shown.pop("signing_secret"))
-    mine = [login.login for login in logins if login.cost_centre == cost_centre.id]
+    mine = [login.login for login in every_login if login.cost_centre == cost_centre.id]
     endpoint = deps.engine.store.endpoint(cost_centre.id)
     return {
         "id": cost_centre.id,
@@ -136,18 +119,18 @@ def _shown(cost_centre: CostCentre, logins: list[Login], deps: Deps) -> dict[str
 
 
 def costcentre_list(deps: Deps) -> list[dict[str, Any]]:
-    logins = _logins(deps)
-    return [_shown(cost_centre, logins, deps) for cost_centre in _all(deps)]
+    every_login = logins(deps)
+    return [_shown(cost_centre, every_login, deps) for cost_centre in cost_centres(deps)]
 
 
 def costcentre_show(deps: Deps, which: str) -> dict[str, Any]:
-    return _shown(_find(deps, which), _logins(deps), deps)
+    return _shown(cost_centre_of(which, deps), logins(deps), deps)
 
 
 def costcentre_update(deps: Deps, which: str, **switches: Any) -> dict[str, Any]:
     """Changes settings. A new callback URL opens an endpoint that was stalled or parked, and
     replays what it was owed."""
-    old = _find(deps, which)
+    old = cost_centre_of(which, deps)
     _write(old, _switched(old, switches), deps)
     if "callback_url" in switches:
         reopen(old.id, deps)
@@ -155,14 +138,14 @@ def costcentre_update(deps: Deps, which: str, **switches: Any) -> dict[str, Any]
 
 
 def _write(old: CostCentre, new: CostCentre, deps: Deps) -> None:
-    if not _put("cost-centre", old.id, replace(new, version=old.version + 1), deps):
+    if not put("cost-centre", old.id, replace(new, version=old.version + 1), deps):
         raise Conflict("somebody else has just changed this cost centre: look, and try again")
 
 
 def costcentre_rotate(deps: Deps, which: str, overlap: float = _OVERLAP) -> dict[str, Any]:
     """A new password; the old one opens for `overlap` seconds more."""
-    cost_centre = _find(deps, which)
-    login = next((x for x in _logins(deps) if x.cost_centre == cost_centre.id), None)
+    cost_centre = cost_centre_of(which, deps)
+    login = next((x for x in logins(deps) if x.cost_centre == cost_centre.id), None)
     if login is None:
         raise NotFound(f"{which} has no login")
     password, until = new_password(), deps.clock() + overlap
@@ -173,7 +156,7 @@ def costcentre_rotate(deps: Deps, which: str, overlap: float = _OVERLAP) -> dict
     ]
     passwords = (KeptPassword(digest(password, deps.pepper)), *kept)
     changed = replace(login, passwords=passwords, version=login.version + 1)
-    if not _put("login", login.login, changed, deps):
+    if not put("login", login.login, changed, deps):
         raise Conflict("somebody else has just rotated this password: look, and try again")
     return {"id": cost_centre.id, "login": login.login, "password": password}
 
@@ -188,14 +171,14 @@ def costcentre_resume(deps: Deps, which: str) -> dict[str, Any]:
 
 
 def _suspended(deps: Deps, which: str, *, suspended: bool) -> dict[str, Any]:
-    old = _find(deps, which)
+    old = cost_centre_of(which, deps)
     _write(old, replace(old, suspended=suspended), deps)
     return costcentre_show(deps, old.id)
 
 
 def send_message(deps: Deps, which: str, to: str, text: str) -> dict[str, Any]:
     """Sends one message in a cost centre's name, by the same way as its own requests."""
-    cost_centre = _find(deps, which)
+    cost_centre = cost_centre_of(which, deps)
     request = Request("POST", "/message", {}, "", {}, b"")
     ask = Ask(wishes=(Wish(to, text),))
     try:
@@ -209,7 +192,7 @@ def send_message(deps: Deps, which: str, to: str, text: str) -> dict[str, Any]:
 def message_show(deps: Deps, identifier: str) -> dict[str, Any]:
     """Everything kept of a message, batch or reply. Tried cost centre by cost centre: the id alone
     does not say whose it is."""
-    keys = [Key(cost_centre.id, identifier.lower()) for cost_centre in _all(deps)]
+    keys = [Key(cost_centre.id, identifier.lower()) for cost_centre in cost_centres(deps)]
     found = [record for record in deps.engine.store.records(keys) if record is not None]
     if not found:
         raise NotFound(f"no record has the id {identifier}: it is queued still, or not known here")
@@ -221,7 +204,7 @@ def message_show(deps: Deps, identifier: str) -> dict[str, Any]:
 
 def replay(deps: Deps, which: str, since: float, until: float | None = None) -> dict[str, Any]:
     """Owes every report of a time range again, given or not."""
-    cost_centre = _find(deps, which)
+    cost_centre = cost_centre_of(which, deps)
     if not cost_centre.callback_url:
         raise Invalid("callback_url", f"is not set for {which}: there is nobody to tell")
     end = deps.clock() if until is None else until
@@ -260,6 +243,15 @@ OPERATIONS: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
             replay,
             queue_list,
             queue_redrive,
+            connector_add,
+            connector_list,
+            connector_show,
+            connector_update,
+            connector_remove,
+            route_add,
+            route_list,
+            route_update,
+            route_remove,
         )
     }
 )

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -14,6 +15,9 @@ from recado.http import Exchange, Outgoing, Reached, Unreached
 from recado.message import Key
 from recado.routing import Routing
 from recado.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from recado.engine.aws.clients import Clients
 
 _DAY = 86_400.0
 
@@ -76,17 +80,20 @@ def deps() -> Deps:
         return _deps
     if os.environ.get("RECADO_ENGINE") != "aws":
         raise Misconfigured("no engine is set up: `recado up` does it on one machine")
-    made = _on_aws(os.environ)
+    made = on_aws(os.environ)
     use(made)
     return made
 
 
-def _on_aws(environment: Mapping[str, str]) -> Deps:
+def on_aws(environment: Mapping[str, str], clients: "Clients | None" = None) -> Deps:
+    """The dependencies over what a function's variables name, in this process: with the clients'
+    region and credentials, or with those that botocore finds. Raises Misconfigured, naming the
+    variable that is missing."""
     from recado.engine.aws import named, open_engine  # noqa: PLC0415 - one machine has no botocore
     from recado.engine.aws.clients import Clients  # noqa: PLC0415 - the same
 
     settings = read_settings(environment)
-    clients = Clients()
+    clients = clients or Clients()
     engine = open_engine(environment, clients, time.time, settings.retention_days * _DAY)
     pepper = partial(clients.secret, named(environment, "RECADO_PEPPER_SECRET"))
     return assemble(engine, pepper, _courier(), settings, time.time)

@@ -4,7 +4,7 @@ A connector translates and never decides: what to do after an outcome is `dispat
 docs/adding-a-connector.md shows how to write one; the contract test runs over all of REGISTRY.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
@@ -19,6 +19,14 @@ class Abilities(Struct, frozen=True):
     carries_our_id: bool = False  # receipts name our reference: no ref needs to be written
     gsm7_sizes: tuple[int, int] = (160, 153)  # septets of a single segment, and of one of several
     ucs2_sizes: tuple[int, int] = (70, 67)
+
+
+class Setting(Struct, frozen=True):
+    """One of the settings that a kind of upstream knows."""
+
+    meaning: str  # one line for the person who sets it, with an example
+    needed: bool = False
+    form: str = ".+"  # a regular expression that its value matches in full
 
 
 class Upstream(Struct, frozen=True, kw_only=True):
@@ -102,7 +110,11 @@ class Incoming(Struct, frozen=True):
 
 
 class Connector(Protocol):
-    """The functions of a connector's module."""
+    """The functions of a connector's module, and the settings that it reads, by name.
+
+    Where `callback_url` is among these, it is filled in for whoever does not give it."""
+
+    SETTINGS: Mapping[str, Setting]
 
     def abilities(self, upstream: Upstream) -> Abilities:
         """What this upstream is able to do, by its settings."""

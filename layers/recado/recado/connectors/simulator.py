@@ -1,13 +1,10 @@
-"""The simulator: an upstream that does not exist, and behaves by magic numbers (docs/simulator.md).
+"""The simulator: an upstream that does not exist, and behaves by magic numbers.
 
-Settings: `url`, where it listens ("http://127.0.0.1:8090"); `callback_url`, where it is to post its
-receipts and replies (our callback endpoint in full, with the secret); `echo`, "yes" unless set to
-"no": whether it names our reference in them, as some upstreams do; `gsm7_sizes` and `ucs2_sizes`,
-"160,153" and "70,67" unless set: the sizes by which it counts segments, as some upstreams have
-their own.
+docs/simulator.md has its numbers and its protocol.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeAlias
 
 import msgspec
@@ -20,6 +17,7 @@ from recado.connectors import (
     RawCallback,
     Receipt,
     Rejected,
+    Setting,
     Submit,
     Submitted,
     Unavailable,
@@ -30,6 +28,28 @@ from recado.errors import Misconfigured
 from recado.http import Answer, Exchange, Outgoing, Reached, Unreached
 from recado.message import State
 from recado.segments import GSM7_SIZES, UCS2_SIZES
+
+_HTTP_URL = r"https?://[^\s/]\S*"
+
+SETTINGS: Mapping[str, Setting] = MappingProxyType(
+    {
+        "url": Setting(
+            "where it listens, such as http://127.0.0.1:8090", needed=True, form=_HTTP_URL
+        ),
+        "callback_url": Setting(
+            "where it posts receipts and replies: our callback endpoint, with its secret",
+            form=_HTTP_URL,
+        ),
+        "echo": Setting(
+            "yes (unless set) or no: whether it names our reference in them", form="yes|no"
+        ),
+        "gsm7_sizes": Setting(
+            "septets of a single segment, and of one of several: 160,153 unless set",
+            form=r"\d+,\d+",
+        ),
+        "ucs2_sizes": Setting("the same in UCS-2: 70,67 unless set", form=r"\d+,\d+"),
+    }
+)
 
 # SMPP 3.4, Appendix B, field "stat"; ENROUTE is no receipt's stat there, but upstreams send it.
 STATES = {

@@ -125,6 +125,9 @@ class Store(Protocol):
         """Writes a record of version `version` over that of the version before (0: it must be
         new). False where it stands otherwise."""
 
+    def remove_config(self, kind: str, name: str, version: int) -> bool:
+        """Removes a record of that version: whether none stands there now. Repeatable."""
+
     def endpoint(self, cost_centre: str) -> Endpoint:
         """The state of a cost centre's callback URL; open where nothing was written."""
 

@@ -111,13 +111,18 @@ class SQSQueue:
 
     def redrive(self, queue: str) -> int:
         # By hand: SQS's own redrive runs in the background and tells nobody how many it moved.
+        # No more than lay there at its beginning, and what the last receive brought beyond them: a
+        # consumer that buries as fast as this puts back would keep it busy for ever.
         url, moved = self._dead[queue], 0
+        there, _ = self._counted(url)
         while rows := self._receive(queue, url, _AT_ONCE):
             for group in dict.fromkeys(row.group for row in rows):
                 bodies = [row.body for row in rows if row.group == group]
                 self._send(self._urls[queue], bodies, group)
             self._delete(url, [row.id for row in rows])
             moved += len(rows)
+            if moved >= there:
+                break
         return moved
 
 

@@ -97,15 +97,20 @@ class Table:
 
     def delete_as_read(self, item: Item) -> None:
         """Deletes an item unless it was written again since it was read."""
+        self.delete_if((item["pk"]["S"], item["sk"]["S"]), "w = :w", {":w": item["w"]})
+
+    def delete_if(self, keys: Keys, condition: str, values: Item) -> bool:
+        """Deletes where the condition holds: whether it did."""
         try:
             self._client.delete_item(
                 TableName=self._name,
-                Key={"pk": item["pk"], "sk": item["sk"]},
-                ConditionExpression="w = :w",
-                ExpressionAttributeValues={":w": item["w"]},
+                Key=_key(keys),
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
             )
         except self._client.exceptions.ConditionalCheckFailedException:
-            return
+            return False
+        return True
 
     def get(self, keys: Keys) -> Item | None:
         """One item, read consistently."""

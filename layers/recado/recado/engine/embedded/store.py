@@ -167,6 +167,12 @@ class EmbeddedStore:
         self._db.touched()
         return bool(written)
 
+    def remove_config(self, kind: str, name: str, version: int) -> bool:
+        sql = "DELETE FROM config WHERE kind = ? AND name = ? AND version = ?"
+        self._db.write(sql, (kind, name, version))
+        self._db.touched()
+        return self.config(kind, name) is None
+
     def endpoint(self, cost_centre: str) -> Endpoint:
         body = self.config("endpoint", cost_centre)
         return msgspec.json.decode(body, type=Endpoint) if body else Endpoint(cost_centre)
