@@ -1,7 +1,7 @@
 """The engines that have to pass the contract suite, each behind the same small harness.
 
-Another engine is one more entry in ENGINES: an Installation over a directory, which is opened with
-the harness's clock, let go without a goodbye, and opened again.
+Another engine is one more entry in ENGINES: an Installation, which is opened with the harness's
+clock, let go without a goodbye, and opened again.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,12 +15,14 @@ from recado.engine.embedded import open_engine
 from recado.engine.embedded.queue import Policy
 from recado.ids import derived_id
 from recado.message import Batch, Key, Message, Reply, State
-from tests.support.aws import Account, queue_policy
+from tests.support.aws import Account, EmulatedAccount, queue_policy
+from tests.support.emulator import NO_EMULATOR, Emulator, available
 
 START = 1_780_000_000.0
 DAY = 86_400.0
 RETENTION = 90 * DAY
 QUEUES = ("Inbound", "Notify", "Submit")
+SERVICES = ("dynamodb", "s3", "secretsmanager", "sqs")
 
 Clock: TypeAlias = Callable[[], float]
 
@@ -69,24 +71,40 @@ class AWS:
     visibility, max_receives = queue_policy("Submit")
     expires_by_itself = True
 
-    def __init__(self, _: Path, clock: Clock) -> None:
-        self._clock = clock
-        self.account = Account(clock(), QUEUES)
+    def __init__(self, account: Account | EmulatedAccount, clock: Clock) -> None:
+        self._account, self._clock = account, clock
 
     def open(self) -> Engine:
-        return self.account.engine(self._clock, RETENTION)
+        return self._account.engine(self._clock, RETENTION)
 
     def let_go(self) -> None:
         """Nothing is in hand that a process could lose."""
 
     def at(self, now: float) -> None:
-        self.account.at(now)
+        self._account.at(now)
 
     def close(self) -> None:
-        self.account.close()
+        self._account.close()
 
 
-ENGINES: dict[str, Callable[[Path, Clock], Installation]] = {"aws": AWS, "embedded": Embedded}
+def _aws_on_ministack(request: pytest.FixtureRequest, clock: Clock) -> Installation:
+    emulator: Emulator = request.getfixturevalue("emulator")
+    return AWS(EmulatedAccount(emulator, clock(), QUEUES), clock)
+
+
+def _aws_on_moto(_: pytest.FixtureRequest, clock: Clock) -> Installation:
+    return AWS(Account(clock(), QUEUES), clock)
+
+
+def _embedded(request: pytest.FixtureRequest, clock: Clock) -> Installation:
+    return Embedded(request.getfixturevalue("tmp_path"), clock)
+
+
+ENGINES: dict[str, Callable[[pytest.FixtureRequest, Clock], Installation]] = {
+    "aws-on-ministack": _aws_on_ministack,
+    "aws-on-moto": _aws_on_moto,
+    "embedded": _embedded,
+}
 
 
 class Harness:
@@ -94,9 +112,9 @@ class Harness:
 
     start, retention = START, RETENTION
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, request: pytest.FixtureRequest) -> None:
         self.now = START
-        self.installation = ENGINES[name](folder, lambda: self.now)
+        self.installation = ENGINES[name](request, lambda: self.now)
         self.visibility = self.installation.visibility
         self.max_receives = self.installation.max_receives
         self.expires_by_itself = self.installation.expires_by_itself
@@ -148,9 +166,19 @@ class Harness:
         return bodies
 
 
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """One for all tests, which empty it behind them. Its clock is moved by them."""
+    if not available():
+        pytest.skip(NO_EMULATOR)
+    started = Emulator(tmp_path_factory.mktemp("emulator"), SERVICES, clock=START)
+    yield started
+    started.close()
+
+
 @pytest.fixture(params=sorted(ENGINES))
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]:
-    harness = Harness(request.param, tmp_path)
+def engine(request: pytest.FixtureRequest) -> Iterator[Harness]:
+    harness = Harness(request.param, request)
     yield harness
     harness.close()
 

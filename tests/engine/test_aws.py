@@ -529,6 +529,26 @@ def test_what_is_held_while_its_minute_leaves_the_list_is_handed_over(aws: Aws) 
     assert aws.store.due(aws.now, 500) == [late]
 
 
+def test_what_is_held_while_another_looks_is_handed_over(aws: Aws) -> None:
+    """The other looks between the two writes of a hold, when the minute is still on the list and
+    long over."""
+    _, other, _ = aws.another()
+    aws.store.hold(_held(1, START + 1))
+    aws.store.release(_held(1, START + 1))
+    aws.at(START + 30 * MINUTE)
+    writes: list[Any] = []
+
+    def look(params: Any, **_: Any) -> None:
+        writes.append(params)
+        if len(writes) == 2:
+            other.store.due(aws.now, 500)
+
+    aws.on("before-call.dynamodb.PutItem", look)
+    aws.store.hold(_held(2, START + 2))
+    assert len(writes) == 2
+    assert aws.store.due(aws.now, 500) == [_held(2, START + 2)]
+
+
 def test_a_minute_that_this_environment_listed_long_ago_is_listed_again_when_it_must(
     aws: Aws,
 ) -> None:

@@ -1,13 +1,15 @@
-"""An AWS account in this process (moto), with what template.yaml describes.
+"""What template.yaml describes, made in an account that is none: moto's in this process, or
+ministack's in one of its own.
 
 Tables, queues, bucket and secret are made from the template's own definitions, and the environment
-of the functions is worked out from its own variables: it is the template that is tested. moto knows
-no threads: calls have to come one by one. Its clock is this process's, which `at` sets.
+of the functions is worked out from its own variables: it is the template that is tested.
 """
 
 import json
+import os
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from functools import cache
+from typing import Any
 from unittest.mock import patch
 
 import botocore.session
@@ -20,30 +22,36 @@ from recado.engine import Engine
 from recado.engine.aws import open_engine
 from recado.engine.aws.clients import Clients
 from recado.engine.aws.parallel import one_by_one
+from tests.support.emulator import REGION, Emulator
 
 _TEMPLATE = load(TEMPLATE)
-_REGION: Final = "sa-east-1"
 _STACK = "recado"
-# Kept for all tests: it holds the service models, which take long to read.
-_SESSION = botocore.session.Session()
-_SESSION.set_config_variable("region", _REGION)
-_SESSION.set_credentials("test", "test")
 
 
-class Account:
-    """The account, from `Account(...)` to `close()`. `queues`: which of the template's; all where
-    none are named."""
+@cache  # a session holds the service models, which take long to read
+def _session(endpoint: str | None = None) -> botocore.session.Session:
+    """One whose clients ask an endpoint, or AWS itself."""
+    made = botocore.session.Session()
+    made.set_config_variable("config_file", os.devnull)  # nothing of whoever runs the tests
+    made.set_config_variable("region", REGION)
+    made.set_credentials("test", "test")
+    if endpoint is not None:
+        # A profile is the one place from which a session takes an endpoint for all its clients.
+        made.full_config["profiles"]["default"] = {"endpoint_url": endpoint}
+    return made
 
-    def __init__(self, now: float, queues: Sequence[str] = ()) -> None:
-        self._mock = mock_aws()
-        self._mock.start()
-        self._clock = time_machine.travel(now, tick=False)
-        self._traveller = self._clock.start()
-        self._now = now
-        # moto asks for the time so often, and so slowly, that a long queue takes it seconds.
-        self._millis = patch("moto.sqs.models.unix_time_millis", self._milliseconds)
-        self._millis.start()
-        self._clients = Clients(_SESSION)
+
+def clients_at(emulator: Emulator) -> Clients:
+    """New clients of an emulator."""
+    return Clients(_session(emulator.endpoint))
+
+
+class Stack:
+    """The resources of the template, made when this is. `queues`: which of the template's; all
+    where none are named."""
+
+    def __init__(self, clients: Clients, queues: Sequence[str] = ()) -> None:
+        self._clients = clients
         self._physical: dict[str, str] = {}
         self._make_queues([f"{queue}Queue" for queue in queues])
         for table, properties in of_type(_TEMPLATE, "AWS::DynamoDB::Table"):
@@ -51,38 +59,8 @@ class Account:
         for bucket, _ in of_type(_TEMPLATE, "AWS::S3::Bucket"):
             self._make_bucket(bucket)
         for secret, _ in of_type(_TEMPLATE, "AWS::SecretsManager::Secret"):
-            made = self._clients.secrets.create_secret(Name=secret, SecretString="pepper")
+            made = clients.secrets.create_secret(Name=secret, SecretString="pepper")
             self._physical[secret] = made["ARN"]
-
-    def at(self, now: float) -> None:
-        """Sets the account's clock."""
-        self._now = now
-        self._traveller.move_to(now)
-
-    def _milliseconds(self) -> float:
-        return round(self._now * 1000)
-
-    def close(self) -> None:
-        self._millis.stop()
-        self._clock.stop()
-        self._mock.stop()
-
-    def clients(self) -> Clients:
-        """New clients, as another process has them."""
-        return Clients(_SESSION)
-
-    def engine(
-        self, clock: Callable[[], float], retention: float, clients: Clients | None = None
-    ) -> Engine:
-        """The engine as a new process opens it."""
-        return open_engine(
-            self.environment(),
-            clients or self.clients(),
-            clock,
-            retention,
-            many=one_by_one,
-            wait=0,  # moto would wait by a clock that stands still
-        )
 
     def environment(self) -> dict[str, str]:
         """The functions' variables, as CloudFormation would fill them in."""
@@ -135,8 +113,89 @@ class Account:
         self._physical[name] = f"{_STACK}-{name.lower()}"
         self._clients.s3.create_bucket(
             Bucket=self._physical[name],
-            CreateBucketConfiguration={"LocationConstraint": _REGION},
+            CreateBucketConfiguration={"LocationConstraint": REGION},
         )
+
+
+class Account:
+    """moto, from `Account(...)` to `close()`. It knows no threads: calls have to come one by one.
+    Its clock is this process's, which `at` sets."""
+
+    def __init__(self, now: float, queues: Sequence[str] = ()) -> None:
+        self._mock = mock_aws()
+        self._mock.start()
+        self._clock = time_machine.travel(now, tick=False)
+        self._traveller = self._clock.start()
+        self._now = now
+        # moto asks for the time so often, and so slowly, that a long queue takes it seconds.
+        self._millis = patch("moto.sqs.models.unix_time_millis", self._milliseconds)
+        self._millis.start()
+        self._stack = Stack(self.clients(), queues)
+
+    def at(self, now: float) -> None:
+        """Sets the account's clock."""
+        self._now = now
+        self._traveller.move_to(now)
+
+    def _milliseconds(self) -> float:
+        return round(self._now * 1000)
+
+    def close(self) -> None:
+        self._millis.stop()
+        self._clock.stop()
+        self._mock.stop()
+
+    def clients(self) -> Clients:
+        """New clients, as another process has them."""
+        return Clients(_session())
+
+    def engine(
+        self, clock: Callable[[], float], retention: float, clients: Clients | None = None
+    ) -> Engine:
+        """The engine as a new process opens it, with its calls one by one."""
+        return open_engine(
+            self.environment(),
+            clients or self.clients(),
+            clock,
+            retention,
+            many=one_by_one,
+            wait=0,  # moto would wait by a clock that stands still
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The functions' variables, as CloudFormation would fill them in."""
+        return self._stack.environment()
+
+
+class EmulatedAccount:
+    """An emulator with a clock that stands, from here to `close()`, which empties it. The engine on
+    it is the product's own: its threads, its waiting."""
+
+    def __init__(self, emulator: Emulator, now: float, queues: Sequence[str] = ()) -> None:
+        self._emulator = emulator
+        self.at(now)
+        self._stack = Stack(self.clients(), queues)
+
+    def at(self, now: float) -> None:
+        """Sets the account's clock."""
+        self._emulator.set_time(now)
+
+    def close(self) -> None:
+        self._emulator.reset()
+
+    def clients(self) -> Clients:
+        """New clients, as another process has them."""
+        return clients_at(self._emulator)
+
+    def engine(
+        self, clock: Callable[[], float], retention: float, clients: Clients | None = None
+    ) -> Engine:
+        """The engine as a new process opens it."""
+        return open_engine(self.environment(), clients or self.clients(), clock, retention)
+
+    def environment(self) -> dict[str, str]:
+        """The functions' variables, as CloudFormation would fill them in."""
+        return self._stack.environment()
 
 
 def queue_policy(queue: str) -> tuple[float, int]:
