@@ -1,9 +1,9 @@
 """The front door's handling: HTTP becomes an API Gateway event, and the answer leaves only after
-the commit that makes it true."""
+the commit that makes it true. Before the template's routes come the node's own pages."""
 
 import base64
-import sqlite3
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from node.http_server import RawRequest, Reply
@@ -14,9 +14,11 @@ from recado.engine.embedded.database import Database
 from recado.http import Answer, Event
 from recado.ids import new_id
 from recado.message import Refusal
-from recado.observability import count, log
+from recado.observability import count, log, words_of
 
 Function: TypeAlias = Callable[[Event, Any], Any]
+Page: TypeAlias = Callable[[RawRequest, Reply], None]
+"""Answers a GET or HEAD for one path of the node's own: now or later, and once."""
 
 # The statuses that the server gives by itself, as refusals: field, reason, code, text.
 _SERVER_REFUSALS = {
@@ -28,6 +30,8 @@ _SERVER_REFUSALS = {
     501: Refusal("request", "type", esme.RINVCMDLEN, "asks for what we can't do!"),
     503: Refusal("gateway", "busy", esme.RMSGQFUL),
 }
+# The metrics of the answers, made once: no string is built for a request.
+_ANSWERS = {kind: f"http_{kind}xx" for kind in range(1, 6)}
 _FAULT = Refusal("request", "fault", esme.RSYSERR)
 
 
@@ -40,46 +44,51 @@ class Gateway:
         functions: Mapping[str, Function],
         database: Database,
         clock: Callable[[], float],
+        pages: Mapping[str, Page] = MappingProxyType({}),
     ) -> None:
         self._router, self._functions = router, functions
-        self._database, self._clock = database, clock
+        self._database, self._clock, self._pages = database, clock, pages
 
     def handle(self, request: RawRequest, reply: Reply) -> None:
         """Calls the function, which never blocks here, and keeps its answer until the commit."""
         path, _, query = request.target.partition("?")
+        page = self._pages.get(path)
+        if page is not None and request.method in ("GET", "HEAD"):
+            page(request, reply)
+            return
         match = self._router.find(request.method, path)
         event = event_of(request, path, query, match.route_key, match.parameters)
         try:
             answer = self._functions[match.function](event, None)
         except Exception:  # `observed` has logged it
-            answer = self._fault()
+            answer = self._fault("a request failed by our fault")
 
         def durable(problem: BaseException | None) -> None:
-            if problem is not None:
-                count("commits_failed")
-                log.error("a commit failed: %s", _named(problem))
-            _send(answer if problem is None else self._fault(), reply)
+            if problem is None:
+                _send(answer, reply)
+            else:
+                why = words_of(problem) or type(problem).__name__
+                _send(self._fault(f"a commit failed: {why}"), reply)
 
         self._database.then(durable)
 
-    def _fault(self) -> Answer:
-        return zoug.refused(_FAULT, new_id(self._clock()), None)
+    def _fault(self, why: str) -> Answer:
+        identifier = new_id(self._clock())
+        log.error(why, extra={"correlation_id": identifier})
+        return zoug.refused(_FAULT, identifier, None)
 
     def refuse(self, status: int) -> tuple[Mapping[str, str], bytes]:
         """What the server answers by itself, in the dialect's form."""
         refusal = _SERVER_REFUSALS.get(status, _FAULT)
+        count(_ANSWERS[status // 100])
         answer = zoug.refused(refusal, new_id(self._clock()), None)
         return answer["headers"], answer["body"].encode()
-
-
-def _named(problem: BaseException) -> str:
-    # SQLite's own words hold no customer's data; anything else might.
-    return str(problem) if isinstance(problem, sqlite3.Error) else type(problem).__name__
 
 
 def _send(answer: Answer, reply: Reply) -> None:
     body: str = answer.get("body", "")
     content = base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode()
+    count(_ANSWERS.get(answer["statusCode"] // 100, _ANSWERS[5]))
     reply(answer["statusCode"], answer.get("headers", {}), content)
 
 

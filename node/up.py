@@ -22,6 +22,7 @@ from node.control import listen
 from node.courier import Courier
 from node.demo import demo_cost_centre, point_at_simulator
 from node.gateway import Gateway
+from node.health import pages
 from node.http_server import Server, serve
 from node.installation import TEMPLATE, make_durable, open_installation
 from node.template import Router, Wiring, read_template
@@ -90,10 +91,8 @@ def _is_loopback(host: str) -> bool:
 async def _run(
     told: UpSettings, settings: Settings, wiring: Wiring, started: Callable[[Started], None]
 ) -> None:
-    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = _told_to_stop(loop)
     async with AsyncExitStack() as stack:
         courier = Courier()
         stack.push_async_callback(courier.close)
@@ -111,9 +110,10 @@ async def _run(
         _join_to_loop(database, loop)
         recado_wiring.use(deps)
         functions = load_functions(wiring.functions)
-        gateway = Gateway(Router(wiring.routes, wiring.default), functions, database, deps.clock)
-        server = await _listen(gateway, told)
         workers = Workers(wiring.consumers, wiring.timers, functions, queue)
+        own = pages(database, queue, workers, settings.metrics_token)
+        router = Router(wiring.routes, wiring.default)
+        server = await _listen(Gateway(router, functions, database, deps.clock, own), told)
         url = _own_url(told, server.port)
         simulator_url = await _simulator(told, stack)
         demo = _set_up(deps, simulator_url, _callback_base(told, settings, url))
@@ -130,6 +130,14 @@ async def _run(
         _, in_time = await asyncio.gather(server.close(GRACE), workers.stop(GRACE))
         if not in_time:
             log.warning("not all came to its end in time; it goes on at the next start")
+
+
+def _told_to_stop(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
+    """Set by the signals that end the node."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
 
 
 def _join_to_loop(database: Database, loop: asyncio.AbstractEventLoop) -> None:

@@ -56,6 +56,13 @@ class Workers:
         self._queue.on_ready = self.wake
         self._tick()
 
+    @property
+    def problem(self) -> str | None:
+        """Why nothing is taken up, or None."""
+        if self._stopping:
+            return "stopping"
+        return "not started" if self._ticker is None else None
+
     def wake(self) -> None:
         """Something may be waiting: looks for it in the loop's next turn."""
         if not self._pumping and not self._stopping:
@@ -111,7 +118,7 @@ class Workers:
             try:
                 self._run(consumer.function, rows)
             except BaseException:
-                log.exception("a batch could not be put away")
+                log.exception("a batch could not be put away", extra={"queue": consumer.queue})
                 self._loop.call_later(_PAUSE, self._queue.give_back, rows)
             finally:
                 self._in_hand[consumer.queue] -= 1

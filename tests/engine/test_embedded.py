@@ -1,6 +1,7 @@
 """What is the embedded engine's own: its syncs, its units of work, its memory, its directory."""
 
 import logging
+import random
 import resource
 import shutil
 import sqlite3
@@ -8,14 +9,15 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
-from recado.engine import Received, Remembered
+from recado.engine import Depth, Received, Remembered
 from recado.engine.embedded import DATABASE_NAME, claim_directory, open_engine
 from recado.engine.embedded.blobs import DirectoryBlobs
+from recado.engine.embedded.census import Census
 from recado.engine.embedded.database import Database
 from recado.engine.embedded.queue import EmbeddedQueue, Policy
 from recado.errors import Misconfigured, NotFound
@@ -587,9 +589,9 @@ def test_redriving_many_dead_letters_brings_all_of_them_once(node: Node) -> None
     node.queue.send("Submit", ["waits already"], "group-0")
     node.turn()
     assert node.queue.redrive("Submit") == 12_000
-    assert node.queue.depths()[1].dead == 0
     node.queue.send("Submit", ["after"], "group-0")
     node.turn()
+    assert node.queue.depths()[1].dead == 0
     assert Counter(node.drain(100)) == Counter([*bodies, "waits already", "after"])
 
 
@@ -601,6 +603,98 @@ def test_a_redrive_whose_commit_fails_leaves_the_dead_letters(node: Node) -> Non
         node.turn()
     assert node.drain() == []
     assert node.queue.depths()[1].dead == 1
+
+
+# --- how much lies there -------------------------------------------------------------------------
+
+
+def _recount(node: Node) -> list[Depth]:
+    """What `depths` has to say, row by row."""
+    lying = Counter(node.database.read("SELECT queue, visible_at > 0 FROM queue"))
+    return [
+        Depth(name, lying[name, 0], lying[name, 1], lying[f"{name}Dead", 0])
+        for name in ("Notify", "Submit")
+    ]
+
+
+def _something_happens(node: Node, chance: random.Random) -> None:
+    queue, group = chance.choice(["Notify", "Submit"]), chance.choice(["ana", "rui"])
+    bodies = ["body"] * chance.randint(1, 3)
+    rows = node.queue.receive(queue, chance.randint(1, 5)) if chance.random() < 0.5 else []
+    delay, wait = chance.choice([5.0, 100.0]), chance.choice([1.0, 60.0, 241.0])
+    things: list[Callable[[], object]] = [
+        lambda: node.queue.send(queue, bodies, group),
+        lambda: node.queue.send(queue, bodies, group, delay=delay),
+        lambda: node.queue.bury(queue, "bad", group),
+        lambda: node.queue.redrive(queue),
+        lambda: node.queue.failed(rows),
+        lambda: node.queue.done([*rows, *rows]),
+        lambda: node.queue.give_back(rows),
+        lambda: setattr(node, "now", node.now + wait),
+    ]
+    chance.choice(things)()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_depths_are_what_a_recount_says_whatever_happens(node: Node, seed: int) -> None:
+    chance = random.Random(seed)
+    largest = 0
+    for _ in range(200):
+        for _ in range(chance.randint(1, 4)):
+            _something_happens(node, chance)
+        with _failing_writes() if chance.random() < 0.2 else nullcontext():
+            node.turn()
+        if chance.random() < 0.05:
+            node.reopen()
+            node.pending.clear()
+        assert node.queue.depths() == _recount(node)
+        largest = max(largest, *(min(d.ready, d.dead) for d in node.queue.depths()))
+    assert largest
+
+
+def test_to_ask_for_the_depths_reads_no_row(node: Node) -> None:
+    node.queue.send("Submit", ["one", "two"], "ana")
+    node.turn()
+    asked: list[str] = []
+    node.database.connection.set_trace_callback(asked.append)
+    assert [depth.ready for depth in node.queue.depths()] == [0, 2]
+    assert node.queue.ages()["Submit"] == 0.0
+    assert asked == []
+
+
+def test_the_age_is_that_of_the_oldest_message_also_while_it_is_in_hand(node: Node) -> None:
+    node.queue.receive("Submit", 10)
+    for _ in range(3):
+        node.queue.send("Submit", ["body"], "ana")
+        node.turn()
+        node.now += 60
+        node.queue.receive("Notify", 10)  # as the workers do all the time
+    assert node.queue.ages() == {"Notify": 0.0, "Submit": pytest.approx(180, abs=1.0)}
+    first = node.queue.receive("Submit", 1)
+    assert node.queue.ages()["Submit"] == pytest.approx(180, abs=1.0)
+    node.queue.done(first)
+    node.turn()
+    assert node.queue.ages()["Submit"] == pytest.approx(120, abs=1.0)
+    node.drain()
+    assert node.queue.ages()["Submit"] == 0.0
+
+
+def test_what_lies_there_from_an_earlier_life_is_as_old_as_this_one(node: Node) -> None:
+    node.queue.send("Submit", ["body"], "ana")
+    node.turn()
+    node.now += 600
+    node.reopen()
+    node.now += 60
+    node.queue.receive("Notify", 10)
+    assert node.queue.ages()["Submit"] == pytest.approx(60, abs=1.0)
+
+
+def test_ages_of_more_than_a_day_ago_are_still_told_in_their_order(node: Node) -> None:
+    census = Census(node.database, lambda: START)
+    for second in range(150_000):
+        census.mark(START + second, second)
+    assert census.age(149_000, START + 150_000) == pytest.approx(1_000, abs=2.0)
+    assert census.age(1, START + 150_000) >= 86_400
 
 
 def test_a_group_without_a_name_is_found_again(node: Node) -> None:

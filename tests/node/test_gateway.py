@@ -32,6 +32,7 @@ WIRING = read_template(TEMPLATE)
 FUNCTIONS = load_functions(WIRING.functions)
 MESSAGE = {"destination_addr": "5534998887755", "message": "oi"}
 JSON = "application/json"
+BATCH = "/message/batch"
 
 
 # --- events --------------------------------------------------------------------------------------
@@ -301,6 +302,24 @@ def test_a_handler_that_raises_is_answered_with_a_500_that_discloses_nothing(
             check_fault(status, answer)
             assert "secret" not in str(answer)
             assert (await front.send({"list": [MESSAGE]}, "/message/batch"))[0] == 200
+
+    run(test)
+
+
+def test_the_id_of_a_500_is_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(_event: Any, _context: Any) -> Any:
+        raise RuntimeError
+
+    async def test() -> None:
+        async with door(tmp_path, send=broken) as front:
+            _, fault = await front.send()
+            front.room_for(0)
+            text = "x" * 5_000  # needs a page
+            status, lost = await front.send({"list": [MESSAGE | {"message": text}] * 10}, BATCH)
+            assert status == 500
+            front.room_for(None)
+        logged = {getattr(record, "correlation_id", None) for record in caplog.records}
+        assert {fault["message_id"], lost["message_id"]} <= logged
 
     run(test)
 

@@ -224,6 +224,7 @@ def test_a_disk_without_room_is_told_in_one_line(processes: Processes, is_new: b
         ("RECADO_RETENTION_DAYS", "0"),
         ("RECADO_CALLBACK_HOURS", "nan"),
         ("RECADO_LOG_LEVEL", "x"),
+        ("RECADO_LOG_FORMAT", "x"),
         ("RECADO_PRIVATE_CALLBACKS", "perhaps"),
     ],
 )
@@ -349,9 +350,62 @@ def test_a_simulator_elsewhere_is_told_our_public_address(town: Processes) -> No
     assert f'"callback_url":"{public}/callback/simulator/' in town.simulator_log.read_text()
 
 
-def test_no_text_and_no_full_number_is_ever_logged(town: Processes) -> None:
-    text, written = "senha-de-ninguem", "+5534998887755"
+def log_lines(node: Process) -> list[dict[str, Any]]:
+    """What it logged: JSON, each line of it, but for what it says to a person when it starts."""
+    said = node.said.rpartition("\n")[0].splitlines()
+    told = [line for line in said if not line.startswith("{")]
+    assert all(line.startswith(("Recado listens on", "The upstream is a")) for line in told), told
+    return [json.loads(line) for line in said if line.startswith("{")]
+
+
+def way(node: Process, identifier: str) -> list[str]:
+    """What was logged of one message, in its order; reports with their type."""
+    mine = [line for line in log_lines(node) if line.get("correlation_id") == identifier]
+    return [" ".join(filter(None, (line["message"], line.get("kind")))) for line in mine]
+
+
+def test_a_message_is_followed_by_its_id_from_accept_to_its_last_report(town: Processes) -> None:
     node = town.node(env={"RECADO_LOG_LEVEL": "DEBUG"})
+    identifier = town.send()
+    until(lambda: "report given 2" in way(node, identifier), "the last report in the log")
+    steps = way(node, identifier)
+    # A receipt and the answer to the report before it come as they come.
+    assert steps in (
+        ["accepted", "submitted", "report given 1", "receipt", "report given 2"],
+        ["accepted", "submitted", "receipt", "report given 1", "report given 2"],
+        ["accepted", "receipt", "submitted", "report given 1", "report given 2"],
+    )
+    one = {"destination_addr": NUMBER, "message": "oi"}
+    batch = request(town.http_port, "POST", "/message/batch", {"list": [one, one]})[1]
+    until(lambda: "report given batch" in way(node, batch["batchId"]), "the batch's callback")
+    assert way(node, batch["batchId"]) == ["batch accepted", "expanded", "report given batch"]
+    ids = {
+        line["correlation_id"]
+        for line in log_lines(node)
+        if line.get("batch_id") == batch["batchId"]
+    }
+    assert len(ids) == 2
+    for each in ids:
+        until(lambda each=each: "report given 2" in way(node, each), "its last report")  # type: ignore[misc] # mypy can't infer a lambda with a default
+
+
+def test_at_the_usual_level_no_message_is_logged(town: Processes) -> None:
+    node = town.node()
+    identifier = town.send()
+    until(lambda: len(town.reports(identifier)) == 2, "both reports")
+    assert node.end() == 0
+    assert [line["message"] for line in log_lines(node)] == ["stopping: finishing what is in hand"]
+
+
+def test_it_logs_as_text_where_the_setting_says_so(processes: Processes) -> None:
+    node = processes.node("--no-simulator", env={"RECADO_LOG_FORMAT": "text"})
+    assert node.end() == 0
+    assert node.said.endswith(" INFO stopping: finishing what is in hand\n")
+
+
+def test_no_text_no_full_number_and_no_secret_is_ever_logged(town: Processes) -> None:
+    text, written, token = "senha-de-ninguem", "+5534998887755", "token-de-ninguem"
+    node = town.node(env={"RECADO_LOG_LEVEL": "DEBUG", "RECADO_METRICS_TOKEN": token})
     one = {"destination_addr": written, "message": text}
     identifier = town.send(written, text)
     query = f"/message?destination_addr={NUMBER}&message={text}"
@@ -359,6 +413,8 @@ def test_no_text_and_no_full_number_is_ever_logged(town: Processes) -> None:
     assert request(town.http_port, "POST", "/message/batch", {"list": [one, one]})[0] == 200
     assert request(town.http_port, "POST", "/message", {**one, "validity": text})[0] == 400
     assert request(town.http_port, "POST", f"/{text}/{NUMBER}", one)[0] == 404
+    assert request(town.http_port, "GET", "/metrics", credentials=f"{token}:x")[0] == 401
+    made = town.recado("costcentre", "create", "--name", "rui", "--sign", "--json").json()
     until(lambda: len(town.reports(identifier)) == 2, "both reports")
     # What an upstream tells and we don't understand ends up in our log as a fault of ours.
     line = json.loads(town.simulator_log.read_text().splitlines()[0])
@@ -366,9 +422,15 @@ def test_no_text_and_no_full_number_is_ever_logged(town: Processes) -> None:
     garbage = {"event": "reply", "id": 1, "from": NUMBER, "text": text}
     assert request(town.http_port, "POST", callback, garbage)[0] == 204
     assert request(town.http_port, "POST", callback, f"{text} {NUMBER}")[0] == 204
+    stranger = {"event": "receipt", "id": text, "reference": f"{text}.{NUMBER}", "stat": "DELIVRD"}
+    assert request(town.http_port, "POST", callback, {**stranger, "err": "000"})[0] == 204
     town.sink_answers(status=500, first=2)
     assert town.recado("send", "--cost-centre", "ana", "--to", NUMBER, text).code == 0
-    until(lambda: node.said.count("a queue message failed") >= 2, "the faults in the log")
+    until(lambda: node.said.count("a queue message can't be read") >= 2, "the faults in the log")
     assert node.end() == 0
-    for secret in (text, NUMBER, NUMBER.removeprefix("55"), PASSWORD):
+    faults = [line for line in log_lines(node) if "exception" in line]
+    assert {fault["exception_name"] for fault in faults} == {"ValueError"}
+    number = NUMBER.removeprefix("55")
+    ours = (PASSWORD, made["password"], made["signing_secret"], callback.rpartition("/")[2], token)
+    for secret in (text, NUMBER, number, *ours):
         assert secret not in node.said

@@ -20,7 +20,7 @@ from recado.http import Answer, Event, Request, request_of
 from recado.ids import derived_id, id_time, new_id
 from recado.message import Packet, Recipient, Refusal, Submission, encode
 from recado.numbers import NumberProblem, brazilian_mobile
-from recado.observability import count, log
+from recado.observability import count, follow, follows, log
 from recado.segments import segment_count, segmented, septets
 from recado.wiring import Deps
 
@@ -44,13 +44,20 @@ def answer(event: Event, dialect: Dialect, act: Act, deps: Deps) -> Answer:
         return act(request, cost_centre, deps)
     except Refused as refused:
         count(f"refused_{refused.refusal.reason}")
-        return dialect.refused(refused.refusal, new_id(deps.clock()), cost_centre)
+        identifier = new_id(deps.clock())
+        if follows():
+            log.debug("refused", extra={"correlation_id": identifier, **_why(refused.refusal)})
+        return dialect.refused(refused.refusal, identifier, cost_centre)
     except Exception:
         count("faults")
         identifier = new_id(deps.clock())
-        log.exception("a request failed by our fault", extra={"message_id": identifier})
+        log.exception("a request failed by our fault", extra={"correlation_id": identifier})
         fault = Refusal("request", "fault", esme.RSYSERR)
         return dialect.refused(fault, identifier, cost_centre)
+
+
+def _why(refusal: Refusal) -> dict[str, str]:
+    return {"field": refusal.field, "reason": refusal.reason}
 
 
 def _who(request: Request, deps: Deps) -> CostCentre:
@@ -233,6 +240,21 @@ def _enqueue(submission: Submission, deps: Deps) -> None:
     else:
         deps.engine.queue.send(queue, [body], submission.cost_centre)
     count("messages_accepted", len(submission.recipients))
+    if follows():
+        _follow(submission, queue)
+
+
+def _follow(submission: Submission, queue: str) -> None:
+    name, batch_id = submission.cost_centre, submission.batch_id
+    if batch_id:
+        extra = {"correlation_id": batch_id, "cost_centre": name, "queue": queue}
+        log.debug("batch accepted", extra={**extra, "count": len(submission.recipients)})
+    for recipient in submission.recipients:
+        if recipient.refusal:
+            why = _why(recipient.refusal)
+            follow("refused", [recipient], batch_id=batch_id, cost_centre=name, **why)
+        else:
+            follow("accepted", [recipient], batch_id=batch_id, cost_centre=name, queue=queue)
 
 
 def _inline_or_blob(submission: Submission, deps: Deps) -> str:

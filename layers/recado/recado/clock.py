@@ -4,7 +4,7 @@ Every minute on AWS, every second on one machine. Sent first and forgotten after
 the two sends again, and a claim makes the second sending harmless.
 """
 
-from recado.observability import count
+from recado.observability import count, follow
 from recado.wiring import Deps
 
 _AT_ONCE = 500
@@ -18,4 +18,5 @@ def tick(deps: Deps) -> None:
             queue.send(held.queue, [held.body], held.group)
             store.release(held)
         count("held_released", len(due))
+        follow("released", due)
     store.expire(deps.clock(), _AT_ONCE)

@@ -13,14 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from recado.connectors import (
-    Outcome,
-    Rejected,
-    Submit,
-    Submitted,
-    Unavailable,
-    Upstream,
-)
+from recado.connectors import Outcome, Rejected, Submit, Submitted, Unavailable, Upstream
 from recado.lifecycle import (
     claimed,
     counted,
@@ -31,18 +24,9 @@ from recado.lifecycle import (
     unavailable,
     uncertain,
 )
-from recado.message import (
-    Key,
-    Message,
-    Packet,
-    Recipient,
-    Record,
-    State,
-    encode,
-    key_of,
-)
+from recado.message import Key, Message, Packet, Recipient, Record, State, encode, key_of
 from recado.notices import emit
-from recado.observability import count
+from recado.observability import count, follow, follows
 from recado.registry import CONNECTORS
 from recado.retry import backoff
 from recado.track import reference_to
@@ -174,6 +158,7 @@ def _sorted(
             mine.append((job, message))
         else:
             count(f"messages_{message.state.lower()}")
+            follow("given up", [message], state=message.state)
             emit([message], deps)
     return mine
 
@@ -201,6 +186,7 @@ def _emit_again(old: Record, deps: Deps) -> None:
     """Redelivered after its outcome was written: what followed the write is done once more."""
     if isinstance(old, Message) and old.upstream_ids:
         deps.engine.store.put_refs([(old.connector, ref, key_of(old)) for ref in old.upstream_ids])
+    follow("redelivered", [old])
     emit([old], deps)
 
 
@@ -242,6 +228,9 @@ def _record(
         if isinstance(kept[-1], Message) and kept[-1].state is State.SUBMITTING:
             pause = outcome.retry_after if isinstance(outcome, Unavailable) else 0.0
             later.append(_later(job.packet, job.recipient, pause, deps))
+    if follows():
+        for record, outcome in zip(kept, outcomes, strict=True):
+            follow(type(outcome).__name__.lower(), [record], connector=upstream.name)
     emit(kept, deps)
     return later
 
@@ -298,3 +287,4 @@ def _put_back(later: Sequence[Later], deps: Deps) -> None:
         wait = max(item.wait for item in items)
         deps.engine.queue.send(queue_of(packet), [encode(rest)], packet.cost_centre, delay=wait)
         count("put_back", len(items))
+        follow("put back", rest.recipients, batch_id=packet.batch_id, wait=round(wait, 1))

@@ -10,7 +10,7 @@ import msgspec
 from recado.dialects import Listed
 from recado.message import Batch, Message, Packet, Recipient, Report, State, Submission, encode
 from recado.notices import emit
-from recado.observability import count
+from recado.observability import count, follow, follows, log
 from recado.report import BATCH
 from recado.wiring import Deps
 
@@ -25,10 +25,15 @@ def expand(body: str, deps: Deps) -> None:
     stood = deps.engine.store.create([batch])[0]
     if isinstance(stood, Batch | Message) and stood.state is State.DELETED:
         return
-    packets = [encode(packet) for packet in _packets(submission)]
-    deps.engine.queue.send("SubmitBulk", packets, submission.cost_centre)
+    packets = list(_packets(submission))
+    bodies = [encode(packet) for packet in packets]
+    deps.engine.queue.send("SubmitBulk", bodies, submission.cost_centre)
     emit([stood or batch], deps)
     count("batches_expanded")
+    if follows():
+        log.debug("expanded", extra={"correlation_id": batch.id, "packets": len(packets)})
+        for packet in packets:
+            follow("put into a packet", packet.recipients, batch_id=batch.id)
 
 
 def _whole(body: str, deps: Deps) -> Submission:

@@ -5,7 +5,7 @@ import hmac
 from recado.connectors import RawCallback
 from recado.http import Answer, Event, Request, json_answer, request_of
 from recado.message import encode
-from recado.observability import count
+from recado.observability import count, follows, log
 from recado.registry import CONNECTORS
 from recado.wiring import Deps
 
@@ -26,6 +26,8 @@ def ingest(event: Event, deps: Deps) -> Answer:
         return json_answer(403, '{"error":"not verified"}')
     deps.engine.queue.send("Inbound", [encode(raw)], upstream.name)
     count("callbacks_received")
+    if follows():  # whom it is about, only its connector's parser can tell
+        log.debug("callback kept", extra={"connector": upstream.name})
     return connector.acknowledgement()
 
 

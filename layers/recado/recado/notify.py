@@ -18,7 +18,7 @@ from recado.http import Outgoing, Reached, Unreached
 from recado.ids import id_time
 from recado.message import Attempt, Batch, Key, Message, Record, Report, key_of
 from recado.notices import Look, Notice, Probe, Replay, emit, look_later
-from recado.observability import count
+from recado.observability import count, follow, follows
 from recado.replay import PAGE, reaching, replay
 from recado.report import abandoned, failed, given, next_owed
 from recado.retry import backoff
@@ -123,6 +123,9 @@ def _tell(tellings: Sequence[Telling], deps: Deps) -> list[Record]:
     well = {t.record.cost_centre for t, a in zip(tellings, answers, strict=True) if _is_yes(a)}
     for name in well:
         endpoint.answered(name, deps)
+    if follows():
+        for telling, answer in zip(tellings, answers, strict=True):
+            _follow(telling, answer)
     go_on: list[Record] = []
     for telling, answer, record in zip(tellings, answers, written, strict=True):
         kept = record or _told_late(telling, answer, now, deps)
@@ -145,6 +148,12 @@ def _request(telling: Telling, deps: Deps) -> Outgoing:
         now=deps.clock(),
         private_allowed=bool(deps.settings.private_callbacks),
     )
+
+
+def _follow(telling: Telling, answer: Reached | Unreached) -> None:
+    status = answer.status if isinstance(answer, Reached) else 0
+    step = "report given" if _is_yes(answer) else "report failed"
+    follow(step, [telling.record], kind=telling.report.kind, status=status)
 
 
 def _is_yes(answer: Reached | Unreached) -> bool:
@@ -220,6 +229,7 @@ def _gone(telling: Telling, deps: Deps) -> None:
 def _abandon(record: Record, report: Report, deps: Deps) -> None:
     """Nobody took it for a day: what comes after it may go. A replay owes it again."""
     count("reports_abandoned")
+    follow("report abandoned", [record], kind=report.kind)
     written = deps.engine.store.replace([abandoned(record, report, deps.clock())])[0]
     if written is None:
         look_later(key_of(record), _BUSY_WAIT, deps)
@@ -271,6 +281,7 @@ def _tell_probe(telling: Telling, deps: Deps) -> bool:
     deps.telling.add(key)
     try:
         answer = deps.exchange([_request(telling, deps)])[0]
+        _follow(telling, answer)
         kept = _told_late(telling, answer, deps.clock(), deps)
     finally:
         deps.telling.discard(key)

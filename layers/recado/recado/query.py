@@ -21,6 +21,7 @@ from recado.http import Answer, Event, Request, json_answer, request_of
 from recado.ids import id_time, is_id, new_id
 from recado.lifecycle import cancelled
 from recado.message import Batch, Key, Message, Record, Refusal, State
+from recado.observability import follow
 from recado.wiring import Deps
 
 _METHODS = {"/message": "GET, POST", "/message/batch": "POST"}
@@ -195,7 +196,8 @@ def cancel_batch(request: Request, cost_centre: CostCentre, deps: Deps) -> Answe
     if not batch.blob:
         return _json({"batchId": identifier, "state": State.DELETED})
     listed = listed_of(batch, deps.engine.blobs)
-    taken_back = _cancel([Key(key.cost_centre, x.id) for x in listed if not x.refusal], deps)
+    keys = [Key(key.cost_centre, line.id) for line in listed if not line.refusal]
+    taken_back = _cancel(keys, deps, batch_id=batch.id)
     done = sum(taken_back)
     if taken_back and not done:
         raise Refused(Refusal("batch", "gone", esme.RCANCELFAIL))
@@ -217,12 +219,15 @@ def _tombstone_batch(key: Key, deps: Deps) -> Record | None:
     return deps.engine.store.create([batch])[0]
 
 
-def _cancel(keys: list[Key], deps: Deps) -> list[bool]:
+def _cancel(keys: list[Key], deps: Deps, batch_id: str | None = None) -> list[bool]:
     """Puts DELETED where a claim would go. For each: whether it will not be sent."""
     now = deps.clock()
     tombstones = [_tombstone(key, now) for key in keys]
     stood = deps.engine.store.create(tombstones)
-    return [old is None or _cancelled_already(old, now, deps) for old in stood]
+    gone = [old is None or _cancelled_already(old, now, deps) for old in stood]
+    mine = [key for key, is_gone in zip(keys, gone, strict=True) if is_gone]
+    follow("cancelled", mine, batch_id=batch_id)
+    return gone
 
 
 def _tombstone(key: Key, now: float) -> Message:

@@ -17,6 +17,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     # but yes on a machine where the gateway itself listens on loopback alone
     public_base_url: str = ""  # where upstreams reach us
     log_level: str = "INFO"
+    log_format: str = ""  # on a machine: json or text; empty: text where a terminal shows it
+    metrics_token: str = ""  # on a machine: who may read /metrics; empty: the machine itself
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -36,4 +38,6 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         raise Misconfigured("RECADO_RETENTION_DAYS and RECADO_CALLBACK_HOURS must be above zero")
     if settings.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise Misconfigured("RECADO_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR")
+    if settings.log_format not in {"", "json", "text"}:
+        raise Misconfigured("RECADO_LOG_FORMAT must be json or text")
     return settings

@@ -6,12 +6,13 @@ sync is the window, nothing waits for company. What must not happen before the w
 """
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from recado.errors import Misconfigured
-from recado.observability import log
+from recado.observability import count, log, words_of
 
 After: TypeAlias = Callable[[BaseException | None], None]
 
@@ -55,6 +56,9 @@ class Database:
         self.wait: Callable[[], None] = self.settle
         """How a hop waits until its writes are durable."""
         self.commits = 0
+        self.problem: BaseException | None = None
+        """Why the last unit could not be made durable."""
+        self.commit_seconds = 0.0  # spent in all of them
         self._then: list[After] = []
         self._dirty = False
         self._spoiled: BaseException | None = None
@@ -91,7 +95,8 @@ class Database:
             if self.schedule is not None:
                 self.schedule(self.commit)
         elif self._spoiled is not None:
-            raise sqlite3.OperationalError(f"the unit of work is lost: {self._spoiled}")
+            why = words_of(self._spoiled) or type(self._spoiled).__name__
+            raise sqlite3.OperationalError(f"the unit of work is lost: {why}")
 
     def _spoil(self, error: Exception) -> None:
         # The half of an operation must not become durable (a queue message deleted, and not put
@@ -116,6 +121,11 @@ class Database:
         else:
             after(None)
 
+    def prove(self) -> None:
+        """Writes what stands there already: the present unit's commit then shows whether one can be
+        made. Raises where the unit is lost."""
+        self.write(f"PRAGMA user_version = {SCHEMA_VERSION}", ())
+
     def commit(self) -> None:
         """Makes the unit durable and calls what waits for it. Raises nothing: whoever depends on
         the unit is told through `then`."""
@@ -130,7 +140,9 @@ class Database:
     def _end(self) -> BaseException | None:
         if not self._dirty:
             return None
-        problem = self._committed()
+        self.problem = problem = self._committed()
+        if problem is not None:
+            count("commits_failed")
         waiting, self._then = self._then, []
         for after in waiting:
             try:
@@ -144,6 +156,7 @@ class Database:
         problem, self._spoiled = self._spoiled, None
         if problem is not None:
             return problem
+        began = time.perf_counter()
         try:
             self.connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -151,6 +164,7 @@ class Database:
                 self.connection.execute("ROLLBACK")
             return error
         self.commits += 1
+        self.commit_seconds += time.perf_counter() - began
         return None
 
     def close(self) -> None:

@@ -6,73 +6,22 @@ and is read from there in its turn.
 """
 
 import math
-from collections import deque
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
-from msgspec import Struct
-
 from recado.engine import Depth, Received
+from recado.engine.embedded.census import Census
 from recado.engine.embedded.database import Database
+from recado.engine.embedded.lanes import Group, Lane, Policy
+
+__all__ = ["DEAD", "EmbeddedQueue", "Policy"]
 
 DEAD = "Dead"
-_GROUP_ROWS = 5_000
-_GROUP_BYTES = 8_000_000
 _REFILL_ROWS = 1_000
 _READ_ROWS = 100  # a refill reads so many at a time: they may be large
 _MATURE_ROWS = 1_000
 _DELETE = "DELETE FROM queue WHERE queue = ? AND grp = ? AND id = ?"
 _REDRIVE = "UPDATE queue SET queue = ?, id = ?, receives = 0 WHERE queue = ? AND grp = ? AND id = ?"
 _EARLIEST = "SELECT min(visible_at) FROM queue WHERE visible_at > 0"
-
-
-class Policy(Struct, frozen=True):
-    """A queue's redelivery, as the template sets it. Visibility in seconds."""
-
-    visibility: float
-    max_receives: int
-
-
-class _Group:
-    """What waits in memory for one cost centre in one queue."""
-
-    __slots__ = ("behind", "rows", "size")
-
-    def __init__(self) -> None:
-        self.rows: deque[Received] = deque()
-        self.size = 0
-        self.behind: int | None = None  # the last id in memory, where the file holds more
-
-    def add(self, row: Received) -> None:
-        self.rows.append(row)
-        self.size += len(row.body)
-
-    def pop(self) -> Received:
-        row = self.rows.popleft()
-        self.size -= len(row.body)
-        return row
-
-    @property
-    def full(self) -> bool:
-        return len(self.rows) >= _GROUP_ROWS or self.size >= _GROUP_BYTES
-
-
-class _Lane:
-    """One queue: its groups, served in turn; and what is in hand, the longest in hand first."""
-
-    __slots__ = ("groups", "in_hand", "policy", "turns")
-
-    def __init__(self, policy: Policy) -> None:
-        self.policy = policy
-        self.groups: dict[str, _Group] = {}
-        self.turns: deque[str] = deque()
-        self.in_hand: dict[str, tuple[float, Received]] = {}  # by id; until when
-
-    def group(self, name: str) -> _Group:
-        found = self.groups.get(name)
-        if found is None:
-            found = self.groups[name] = _Group()
-            self.turns.append(name)
-        return found
 
 
 class EmbeddedQueue:
@@ -82,12 +31,13 @@ class EmbeddedQueue:
         self, database: Database, policies: Mapping[str, Policy], clock: Callable[[], float]
     ) -> None:
         self._db, self._clock = database, clock
-        self._lanes = {name: _Lane(policy) for name, policy in policies.items()}
+        self._lanes = {name: Lane(policy) for name, policy in policies.items()}
         self._next_delayed: float = database.read(_EARLIEST)[0][0] or 0.0
         self.on_ready: Callable[[], None] = lambda: None
         """Called after a commit that left something to receive."""
         self._last_id: int = database.read("SELECT coalesce(max(id), 0) FROM queue")[0][0]
         self._durable_id = self._last_id  # rows above it belong to an open unit of work
+        self._census = Census(database, clock)
         self._recover()
 
     def _recover(self) -> None:
@@ -115,6 +65,8 @@ class EmbeddedQueue:
         )
         if visible_at:
             self._next_delayed = min(self._next_delayed or visible_at, visible_at)
+            delayed = [row.queue for row in rows]
+            self._db.then(lambda problem: None if problem else self._census.delayed.update(delayed))
         elif rows:
             self._db.then(lambda problem: None if problem else self._hand_on(rows))
 
@@ -123,7 +75,9 @@ class EmbeddedQueue:
 
     def _hand_on(self, rows: Sequence[Received]) -> None:
         self._durable_id = max(self._durable_id, int(rows[-1].id))
+        ready = self._census.ready
         for row in rows:
+            ready[row.queue] += 1
             lane = self._lanes.get(row.queue)
             if lane is None:  # dead letters are not received
                 continue
@@ -143,6 +97,7 @@ class EmbeddedQueue:
         enough in hand."""
         lane = self._lanes[queue]
         now = self._clock()
+        self._census.mark(now, self._last_id)
         self._take_back(lane, now)
         if self._next_delayed and now >= self._next_delayed:
             self._mature(now)
@@ -160,7 +115,7 @@ class EmbeddedQueue:
             del lane.groups[name]
         return []
 
-    def _take(self, lane: _Lane, group: _Group, limit: int) -> list[Received]:
+    def _take(self, lane: Lane, group: Group, limit: int) -> list[Received]:
         until = self._clock() + lane.policy.visibility
         taken: list[Received] = []
         while group.rows and len(taken) < limit:
@@ -170,7 +125,7 @@ class EmbeddedQueue:
             taken.append(row)
         return taken
 
-    def _refill(self, queue: str, name: str, group: _Group) -> None:
+    def _refill(self, queue: str, name: str, group: Group) -> None:
         wanted = _REFILL_ROWS
         while group.behind is not None and wanted > 0 and not group.full:
             rows = self._db.read(
@@ -194,14 +149,19 @@ class EmbeddedQueue:
         )
         self._delete([Received(*row) for row in found])
         self._insert([self._new_row(*row[1:]) for row in found], 0.0)
-        self._look_for_delayed(None)
-        self._db.then(self._look_for_delayed)
+        self._look_for_delayed()
+        self._db.then(lambda problem: self._matured([row[1] for row in found], problem))
         self._db.touched()
 
-    def _look_for_delayed(self, _problem: BaseException | None) -> None:
+    def _matured(self, queues: Sequence[str], problem: BaseException | None) -> None:
+        if problem is None:
+            self._census.delayed.subtract(queues)
+        self._look_for_delayed()
+
+    def _look_for_delayed(self) -> None:
         self._next_delayed = self._db.read(_EARLIEST)[0][0] or 0.0
 
-    def _take_back(self, lane: _Lane, now: float) -> None:
+    def _take_back(self, lane: Lane, now: float) -> None:
         """What was in hand for too long is delivered again."""
         overdue = []
         for until, row in lane.in_hand.values():
@@ -244,7 +204,8 @@ class EmbeddedQueue:
 
     def _forget(self, received: Sequence[Received]) -> None:
         for row in received:
-            self._lanes[row.queue].in_hand.pop(row.id, None)
+            if self._lanes[row.queue].in_hand.pop(row.id, None) is not None:
+                self._census.ready[row.queue] -= 1
 
     def give_back(self, received: Sequence[Received]) -> None:
         """Messages in hand are as if never taken: the unit that dealt with them was lost. Does
@@ -257,15 +218,18 @@ class EmbeddedQueue:
             lane.group(row.group).add(again)  # never behind: it was in memory before
 
     def depths(self) -> list[Depth]:
-        return [self._depth(queue) for queue in sorted(self._lanes)]
+        ready, delayed = self._census.ready, self._census.delayed
+        names = sorted(self._lanes)
+        return [Depth(name, ready[name], delayed[name], ready[name + DEAD]) for name in names]
 
-    def _depth(self, queue: str) -> Depth:
-        counted = self._db.read(
-            "SELECT count(*), coalesce(sum(visible_at > 0), 0) FROM queue WHERE queue = ?",
-            (queue,),
-        )[0]
-        dead = self._db.read("SELECT count(*) FROM queue WHERE queue = ?", (queue + DEAD,))[0][0]
-        return Depth(queue, counted[0] - counted[1], counted[1], dead)
+    def ages(self) -> dict[str, float]:
+        """By queue, for how many seconds its oldest message that is ready or in hand has been
+        there. A message that was delayed, or is delivered again, counts anew."""
+        now = self._clock()
+        return {
+            queue: self._census.age(min(ids), now) if (ids := lane.oldest()) else 0.0
+            for queue, lane in self._lanes.items()
+        }
 
     def redrive(self, queue: str) -> int:
         before = self._last_id
@@ -284,6 +248,8 @@ class EmbeddedQueue:
     def _point(self, queue: str, groups: Iterable[str], before: int, last: int) -> None:
         """Rows after `before`, up to `last`, stay in the file until their groups' turns."""
         self._durable_id = max(self._durable_id, last)
+        self._census.ready[queue] += last - before
+        self._census.ready[queue + DEAD] -= last - before
         for name in groups:
             group = self._lanes[queue].group(name)
             if group.behind is None:
