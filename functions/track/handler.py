@@ -9,4 +9,5 @@ from recado.observability import observed
 
 @observed
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    return batches.one_by_one(event, partial(track.track, deps=wiring.deps()))
+    hear = partial(track.hear, deps=wiring.deps())
+    return batches.together(event, hear, partial(track.track, deps=wiring.deps()))

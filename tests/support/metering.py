@@ -7,22 +7,26 @@ moves; a consistent read takes one for each 4 KB, of a query all of its items to
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any
 
 from msgspec import Struct
 
 from recado.engine.aws.clients import Clients
+from recado.engine.aws.parallel import Result, Thing
 
 Item = dict[str, dict[str, Any]]
 
 
 class Call(Struct, frozen=True):
-    """One call: who made it, "dynamodb:PutItem", what it asked, what was answered."""
+    """One call: who made it, "dynamodb:PutItem", what it asked, what was answered. Calls of the
+    same `turn` are made side by side."""
 
     by: str
     action: str
     params: dict[str, Any]
     answer: dict[str, Any]
+    turn: int
 
 
 class Meter:
@@ -32,7 +36,9 @@ class Meter:
         self.calls: list[Call] = []
         self.by = ""
         self._params: dict[str, Any] = {}
-        for client in (clients.dynamodb, clients.sqs, clients.s3):
+        self._turns = count()
+        self._turn: int | None = None
+        for client in (clients.dynamodb, clients.sqs, clients.s3, clients.secrets):
             client.meta.events.register("before-parameter-build", self._asked)
             client.meta.events.register("after-call", self._answered)
 
@@ -41,7 +47,18 @@ class Meter:
 
     def _answered(self, model: Any, parsed: dict[str, Any], **_: Any) -> None:
         action = f"{model.service_model.service_name}:{model.name}"
-        self.calls.append(Call(self.by, action, self._params, parsed))
+        turn = next(self._turns) if self._turn is None else self._turn
+        self.calls.append(Call(self.by, action, self._params, parsed, turn))
+
+    def side_by_side(
+        self, work: Callable[[Thing], Result], things: Sequence[Thing], /
+    ) -> list[Result]:
+        """A Many for an engine: one by one, but noted as one turn."""
+        self._turn = next(self._turns)
+        try:
+            return [work(thing) for thing in things]
+        finally:
+            self._turn = None
 
     def during(self, work: Callable[[], Any]) -> list[Call]:
         """The calls that some work makes."""

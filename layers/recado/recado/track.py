@@ -1,13 +1,17 @@
 """Track: what an upstream told changes a message's state, or becomes a reply to a customer."""
 
+from collections.abc import Mapping, Sequence
+
 import msgspec
+from msgspec import Struct
 
 from recado.connectors import Incoming, RawCallback, Receipt, Upstream
-from recado.ids import derived_id
+from recado.errors import Misconfigured
+from recado.ids import derived_id, is_id
 from recado.lifecycle import received
-from recado.message import Key, Message, Record, Reply, Report
+from recado.message import Key, Message, Record, Reply, Report, key_of
 from recado.notices import emit
-from recado.observability import count, log
+from recado.observability import count, follow, follows, log
 from recado.registry import CONNECTORS
 from recado.report import REPLY
 from recado.wiring import Deps
@@ -21,34 +25,72 @@ def reference_to(key: Key) -> str:
     return f"{key.cost_centre}{_REFERENCE_SEPARATOR}{key.id}"
 
 
-def track(body: str, deps: Deps) -> None:
-    """One raw callback from the Inbound queue. One that is ahead of its message waits; after a day
-    it is a dead letter. Raises what the connector's parser raises: the queue delivers it again,
-    and it becomes a dead letter that can be redriven once the parser is mended."""
+class Heard(Struct, frozen=True):
+    """A raw callback, and what its upstream tells in it. `body`: its queue message's."""
+
+    body: str
+    raw: RawCallback
+    upstream: Upstream
+    told: Sequence[Receipt | Incoming]
+
+
+class _Addressed(Struct, frozen=True):
+    """A receipt, and the key of its message."""
+
+    key: Key
+    told: Receipt
+    heard: Heard
+
+
+class _Outcome(Struct):
+    """What came out of a number of callbacks: records that may owe something by now, and callbacks
+    that are ahead of their messages."""
+
+    owing: list[Record] = []
+    ahead: list[Heard] = []
+
+
+def hear(body: str, deps: Deps) -> Heard:
+    """A raw callback from its queue message. Raises what the connector's parser raises: the queue
+    delivers it again, and it becomes a dead letter that can be redriven once that is mended."""
     raw = msgspec.json.decode(body, type=RawCallback)
     upstream = deps.routing.upstream(raw.upstream)
     if upstream is None:
-        raise ValueError(f"no upstream is called {raw.upstream}")
-    ahead = False
-    for told in CONNECTORS[upstream.kind].parse_callback(raw, upstream):
-        if isinstance(told, Receipt):
-            found = _receipt(told, upstream, raw.received_at, deps)
-        else:
-            found = _reply(told, upstream, raw.received_at, deps)
-        ahead = ahead or not found
-    if ahead:
-        _wait(body, raw, deps)
+        raise Misconfigured(f"no upstream is called {raw.upstream}")
+    return Heard(body, raw, upstream, CONNECTORS[upstream.kind].parse_callback(raw, upstream))
 
 
-def _wait(body: str, raw: RawCallback, deps: Deps) -> None:
+def track(heard: Sequence[Heard], deps: Deps) -> None:
+    """What upstreams told becomes states and replies. A callback that is ahead of its message
+    waits; after a day it is a dead letter."""
+    outcome = _Outcome()
+    receipts: list[_Addressed] = []
+    for one in heard:
+        for told in one.told:
+            if isinstance(told, Incoming):
+                _reply(told, one, outcome, deps)
+            elif key := _key(told, one.upstream, deps):
+                receipts.append(_Addressed(key, told, one))
+            else:
+                outcome.ahead.append(one)
+    _apply(receipts, outcome, deps)
+    # Of two receipts for one message the later one counts.
+    emit({key_of(record): record for record in outcome.owing}.values(), deps)
+    for one in heard:
+        if any(one is ahead for ahead in outcome.ahead):
+            _wait(one, deps)
+
+
+def _wait(heard: Heard, deps: Deps) -> None:
     """Tried again after as long as it has waited so far, from 1 s to 15 minutes."""
-    age = deps.clock() - raw.received_at
+    name, age = heard.upstream.name, deps.clock() - heard.raw.received_at
     if age > PATIENCE:
         count("callbacks_unmatched")
-        log.warning("a callback matches no message", extra={"connector": raw.upstream})
-        deps.engine.queue.bury("Inbound", body, raw.upstream)
+        log.warning("a callback matches no message", extra={"connector": name})
+        deps.engine.queue.bury("Inbound", heard.body, name)
     else:
-        deps.engine.queue.send("Inbound", [body], raw.upstream, delay=min(max(age, 1.0), 900.0))
+        delay = min(max(age, 1.0), 900.0)
+        deps.engine.queue.send("Inbound", [heard.body], name, delay=delay)
 
 
 def _key(told: Receipt | Incoming, upstream: Upstream, deps: Deps) -> Key | None:
@@ -60,31 +102,59 @@ def _key(told: Receipt | Incoming, upstream: Upstream, deps: Deps) -> Key | None
     return None
 
 
-def _message(key: Key | None, deps: Deps) -> Message | None:
-    record: Record | None = deps.engine.store.records([key])[0] if key else None
-    return record if isinstance(record, Message) else None
+# --- receipts ------------------------------------------------------------------------------------
 
 
-def _receipt(told: Receipt, upstream: Upstream, at: float, deps: Deps) -> bool:
-    """Applies a receipt: whether its message was found. Again and again, until no one else has
-    changed the message meanwhile."""
-    key = _key(told, upstream, deps)
-    while True:
-        message = _message(key, deps)
-        if message is None:
-            return False
-        if message.connector != upstream.name:
+def _apply(receipts: Sequence[_Addressed], outcome: _Outcome, deps: Deps) -> None:
+    """Applies receipts, side by side as far as each has a message of its own; and again, until no
+    one else has changed a message meanwhile."""
+    waiting = list(receipts)
+    while waiting:
+        turn = {receipt.key: receipt for receipt in reversed(waiting)}  # the first for each message
+        later = [receipt for receipt in waiting if turn[receipt.key] is not receipt]
+        waiting = _apply_each(turn, outcome, deps) + later
+
+
+def _apply_each(turn: Mapping[Key, _Addressed], outcome: _Outcome, deps: Deps) -> list[_Addressed]:
+    """Those whose messages somebody else has changed meanwhile."""
+    changed: list[tuple[_Addressed, Message]] = []
+    records = deps.engine.store.records(list(turn))
+    for receipt, record in zip(turn.values(), records, strict=True):
+        if not isinstance(record, Message):
+            _follow_ahead(receipt)
+            outcome.ahead.append(receipt.heard)
+        elif record.connector != receipt.heard.upstream.name:
             count("receipts_of_a_stranger")
-            return True
-        changed = received(message, told, at, _wanted(message, deps))
-        if changed is message:
-            emit([message], deps)  # a redelivery: what it owes may not have been emitted
-            return True
-        written = deps.engine.store.replace([changed])[0]
-        if written is not None:
-            count(f"receipts_{told.state.lower()}")
-            emit([written], deps)
-            return True
+        else:
+            at, wanted = receipt.heard.raw.received_at, _wanted(record, deps)
+            after = received(record, receipt.told, at, wanted)
+            if after is record:
+                _follow("receipt changes nothing", receipt, record)
+                outcome.owing.append(
+                    record
+                )  # a redelivery may come before what it owes was emitted
+            else:
+                changed.append((receipt, after))
+    refused = []
+    written = deps.engine.store.replace([after for _, after in changed])
+    for (receipt, _), kept in zip(changed, written, strict=True):
+        if kept is None:
+            refused.append(receipt)
+        else:
+            count(f"receipts_{receipt.told.state.lower()}")
+            _follow("receipt", receipt, kept)
+            outcome.owing.append(kept)
+    return refused
+
+
+def _follow(step: str, receipt: _Addressed, record: Record) -> None:
+    follow(step, [record], connector=receipt.heard.upstream.name, state=receipt.told.state)
+
+
+def _follow_ahead(receipt: _Addressed) -> None:
+    if follows() and is_id(receipt.key.id):  # an upstream may say anything
+        extra = {"correlation_id": receipt.key.id, "connector": receipt.heard.upstream.name}
+        log.debug("receipt ahead of its message", extra=extra)
 
 
 def _wanted(message: Message, deps: Deps) -> tuple[str, ...]:
@@ -92,18 +162,28 @@ def _wanted(message: Message, deps: Deps) -> tuple[str, ...]:
     return cost_centre.reports if cost_centre else ()
 
 
-def _reply(told: Incoming, upstream: Upstream, at: float, deps: Deps) -> bool:
-    """Keeps a reply for the cost centre whose message it answers: whether there is one. Told again
+# --- replies -------------------------------------------------------------------------------------
+
+
+def _message(key: Key | None, deps: Deps) -> Message | None:
+    record: Record | None = deps.engine.store.records([key])[0] if key else None
+    return record if isinstance(record, Message) else None
+
+
+def _reply(told: Incoming, heard: Heard, outcome: _Outcome, deps: Deps) -> None:
+    """Keeps a reply for the cost centre whose message it answers, if there is one. Told again
     it stays the one that it was, though another message to that number may be the newest now."""
+    upstream, at = heard.upstream, heard.raw.received_at
     event = f"reply:{told.upstream_event}"
     known = deps.engine.store.by_ref(upstream.name, event)
     kept = deps.engine.store.records([known])[0] if known else None
     if kept is not None:
-        emit([kept], deps)
-        return True
+        outcome.owing.append(kept)
+        return
     message = _message(_key(told, upstream, deps) or deps.engine.store.newest_to(told.source), deps)
     if message is None:
-        return False
+        outcome.ahead.append(heard)
+        return
     identifier = known.id if known else derived_id(at, upstream.name, event)
     key = Key(message.cost_centre, identifier)
     deps.engine.store.put_refs([(upstream.name, event, key)])
@@ -120,5 +200,5 @@ def _reply(told: Incoming, upstream: Upstream, at: float, deps: Deps) -> bool:
     )
     stood = deps.engine.store.create([reply])[0]
     count("replies", 0 if stood else 1)
-    emit([stood or reply], deps)
-    return True
+    follow("reply", [stood or reply], connector=upstream.name, message_id=message.id)
+    outcome.owing.append(stood or reply)
