@@ -151,7 +151,7 @@ def test_a_packet_of_a_hundred_is_read_in_one_call_and_its_refs_are_written_in_f
     calls = aws.meter.during(lambda: aws.store.put_refs(refs))
     assert [call.action for call in calls] == ["dynamodb:BatchWriteItem"] * 4
     assert write_units(calls) == 100
-    assert aws.store.by_ref("simulator", "u-99") == keys[99]
+    assert aws.store.by_refs([("simulator", "u-99")])[0] == keys[99]
 
 
 def test_more_than_a_call_reads_are_read_by_several(aws: Aws) -> None:
@@ -346,7 +346,7 @@ def test_a_call_sends_at_most_ten_messages_and_256_kilobytes(
     assert [entry["MessageBody"] for entries in calls for entry in entries] == bodies
 
 
-@pytest.mark.parametrize("group", ["operadora são joão", "a b", "", "x" * 129, "é"])
+@pytest.mark.parametrize("group", ["operadora são joão", "a b", "x" * 129, "é"])
 def test_a_group_may_have_any_name(aws: Aws, group: str) -> None:
     [[entry]] = aws.sent(lambda: aws.queue.send("Submit", ["one"], group))
     name = entry["MessageGroupId"]
@@ -355,6 +355,16 @@ def test_a_group_may_have_any_name(aws: Aws, group: str) -> None:
     assert len(name) <= 128
     [[other]] = aws.sent(lambda: aws.queue.send("Submit", ["one"], group + "x"))
     assert other["MessageGroupId"] != name
+
+
+def test_what_has_no_group_names_none_which_would_be_paid_for(aws: Aws) -> None:
+    calls = aws.sent(lambda: aws.queue.send("Submit", ["one", "two"], "", delay=5))
+    calls += aws.sent(lambda: aws.queue.bury("Submit", "three", ""))
+    assert [sorted(entry) for entries in calls for entry in entries] == [
+        ["DelaySeconds", "Id", "MessageBody"],
+        ["DelaySeconds", "Id", "MessageBody"],
+        ["Id", "MessageBody"],
+    ]
 
 
 def test_a_delay_is_whole_seconds_and_never_shorter(aws: Aws) -> None:
@@ -403,8 +413,8 @@ def test_names_of_any_length_lead_to_their_own(aws: Aws) -> None:
     long = "u" * 5_000
     one, two = Key("ana", id_at(START, 1)), Key("ana", id_at(START, 2))
     aws.store.put_refs([("simulator", long + "1", one), ("simulator", long + "2", two)])
-    assert aws.store.by_ref("simulator", long + "1") == one
-    assert aws.store.by_ref("simulator", long + "2") == two
+    assert aws.store.by_refs([("simulator", long + "1")])[0] == one
+    assert aws.store.by_refs([("simulator", long + "2")])[0] == two
     entry = Remembered("ana", long, "hash", "id", START)
     assert aws.store.remember(entry) is None
     assert aws.store.remember(replace(entry, body_hash="other")) == entry
@@ -414,7 +424,10 @@ def test_names_of_any_length_lead_to_their_own(aws: Aws) -> None:
 def test_a_separator_within_a_name_runs_nothing_together(aws: Aws) -> None:
     one, two = Key("ana", id_at(START, 1)), Key("ana", id_at(START, 2))
     aws.store.put_refs([("a", "b#c", one), ("a#b", "c", two)])
-    assert (aws.store.by_ref("a", "b#c"), aws.store.by_ref("a#b", "c")) == (one, two)
+    assert (aws.store.by_refs([("a", "b#c")])[0], aws.store.by_refs([("a#b", "c")])[0]) == (
+        one,
+        two,
+    )
     assert aws.store.remember(Remembered("a", "b#c", "hash", "id", START)) is None
     assert aws.store.remember(Remembered("a#b", "c", "hash", "id", START)) is None
     aws.store.create([message(cost_centre="a#b")])

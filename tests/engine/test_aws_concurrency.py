@@ -514,7 +514,7 @@ def test_refs_by_the_hundred_lead_each_to_its_own_message(cloud: Cloud) -> None:
     cloud.rivals(put, 3)
     for rival in range(3):
         for n in (0, 24, 25, 299):
-            assert cloud.store.by_ref(f"c-{rival}", f"u-{n}") == keys[n]
+            assert cloud.store.by_refs([(f"c-{rival}", f"u-{n}")])[0] == keys[n]
     assert cloud.kinds() == {"ref": 900}
 
 

@@ -272,17 +272,17 @@ def test_a_ref_leads_to_its_message(engine: Harness) -> None:
     one, two = Key("ana", id_at(START, 1)), Key("rui", id_at(START, 2))
     engine.store.put_refs([("simulator", "u-1", one), ("simulator", "ü 👍", two)])
     engine.reopen()
-    assert engine.store.by_ref("simulator", "u-1") == one
-    assert engine.store.by_ref("simulator", "ü 👍") == two
+    assert engine.store.by_refs([("simulator", "u-1")])[0] == one
+    assert engine.store.by_refs([("simulator", "ü 👍")])[0] == two
 
 
 def test_a_ref_is_of_one_connector_and_exact(engine: Harness) -> None:
     one, two = Key("ana", id_at(START, 1)), Key("rui", id_at(START, 2))
     engine.store.put_refs([("a", "U-1", one), ("b", "U-1", two)])
-    assert engine.store.by_ref("a", "U-1") == one
-    assert engine.store.by_ref("b", "U-1") == two
+    assert engine.store.by_refs([("a", "U-1")])[0] == one
+    assert engine.store.by_refs([("b", "U-1")])[0] == two
     for connector, upstream_id in (("c", "U-1"), ("a", "u-1"), ("a", "U-"), ("a", "U-1 ")):
-        assert engine.store.by_ref(connector, upstream_id) is None
+        assert engine.store.by_refs([(connector, upstream_id)])[0] is None
 
 
 def test_putting_refs_is_repeatable(engine: Harness) -> None:
@@ -290,7 +290,18 @@ def test_putting_refs_is_repeatable(engine: Harness) -> None:
     engine.store.put_refs(refs)
     engine.store.put_refs(refs)
     engine.store.put_refs([])
-    assert [engine.store.by_ref(*ref[:2]) for ref in refs] == [ref[2] for ref in refs]
+    assert engine.store.by_refs([ref[:2] for ref in refs]) == [ref[2] for ref in refs]
+
+
+def test_refs_are_found_in_the_order_in_which_they_are_asked_for(engine: Harness) -> None:
+    refs = [("simulator", f"u-{n}", Key("ana", id_at(START, n))) for n in range(250)]
+    engine.store.put_refs(refs)
+    asked = [
+        ref[:2] for ref in (*reversed(refs), ("simulator", "nobody's", None), refs[7], refs[7])
+    ]
+    wanted = [ref[2] for ref in reversed(refs)]
+    assert engine.store.by_refs(asked) == [*wanted, None, refs[7][2], refs[7][2]]
+    assert engine.store.by_refs([]) == []
 
 
 # --- remember ------------------------------------------------------------------------------------
@@ -516,7 +527,9 @@ def test_refs_and_remembered_keys_go_with_their_time(engine: Harness) -> None:
     engine.store.remember(kept)
     engine.store.remember(_entry(START - DAY - 60, key="gone"))
     steps = _expire(engine)
-    found = [upstream_id for upstream_id in keys if engine.store.by_ref("simulator", upstream_id)]
+    found = [
+        upstream_id for upstream_id in keys if engine.store.by_refs([("simulator", upstream_id)])[0]
+    ]
     if engine.expires_by_itself:
         assert found[-19:] == list(keys)[21:]
     else:
@@ -548,7 +561,7 @@ def test_expiring_removes_nothing_young_and_nothing_of_the_configuration(engine:
     engine.store.put_endpoint(Endpoint("ana", "parked", 1.0, version=1))
     assert set(_expire(engine)) == {0}
     assert engine.one(key_of(message())) == message()
-    assert engine.store.by_ref("simulator", "u-1") == key_of(message())
+    assert engine.store.by_refs([("simulator", "u-1")])[0] == key_of(message())
     assert len(engine.store.due(START, 10)) == 1
     assert engine.store.config("route", "r") == b"{}"
     assert engine.store.endpoint("ana").state == "parked"
@@ -560,7 +573,7 @@ def test_what_was_settled_survives_the_process(engine: Harness) -> None:
     engine.store.settle()
     engine.reopen()
     assert engine.one(key_of(message())) == message()
-    assert engine.store.by_ref("simulator", "u-1") == key_of(message())
+    assert engine.store.by_refs([("simulator", "u-1")])[0] == key_of(message())
 
 
 def test_settling_nothing_returns_at_once(engine: Harness) -> None:

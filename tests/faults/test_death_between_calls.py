@@ -173,7 +173,7 @@ def batches_were_announced_first(life: Life) -> None:
 
 def reply_ids(life: Life) -> list[str]:
     """The replies that are kept, by the refs that the upstream's events have."""
-    keys = [life.world.bare.store.by_ref("simulator", f"reply:{x}") for x in life.replies]
+    keys = [life.world.bare.store.by_refs([("simulator", f"reply:{x}")])[0] for x in life.replies]
     return [key.id for key in keys if key is not None]
 
 

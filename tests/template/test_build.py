@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -25,7 +26,8 @@ FUNCTIONS = [name for name, it in RESOURCES.items() if it["Type"] == "AWS::Serve
 LAYERS = [name for name, it in RESOURCES.items() if it["Type"] == "AWS::Serverless::LayerVersion"]
 
 # Lambda takes 250 MB of layers and function together; a cold start reads what it imports of them.
-# Ours were 7.4 MB in November 2026. What takes them above this is looked at first.
+# Ours were 7.4 MB in November 2026, without what was compiled. What takes them above this is looked
+# at first.
 LARGEST_LAYERS = 8_000_000
 
 # Amazon Linux 2023, under Lambda's python3.13.
@@ -157,13 +159,52 @@ def test_the_runtimes_own_boto3_is_not_in_a_package(for_lambda: Path) -> None:
     assert names & {"boto3", "botocore", "s3transfer"} == set()
 
 
-def test_no_package_holds_bytecode_or_tests_or_commands(for_lambda: Path) -> None:
-    left = [
-        path
-        for path in for_lambda.rglob("*")
-        if path.name in ("__pycache__", "tests", "bin") or path.suffix == ".pyc"
-    ]
-    assert left == []
+def test_no_package_holds_tests_or_commands(for_lambda: Path) -> None:
+    assert [path for path in for_lambda.rglob("*") if path.name in ("tests", "bin")] == []
+
+
+@pytest.mark.parametrize("has_lambdas_python", [True, False])
+def test_a_layer_is_compiled_by_lambdas_own_python_or_not_at_all(
+    for_lambda: Path, tmp_path: Path, has_lambdas_python: bool
+) -> None:
+    # A stand-in for python3.13, that says what it was told: the machine may have none.
+    stand_in = tmp_path / "python3.13"
+    stand_in.write_text(f'#!/bin/sh\n[ "$1" = -c ] || echo "$@" >> "{tmp_path}/told"\n')
+    stand_in.chmod(0o755 if has_lambdas_python else 0o644)
+    layer = tmp_path / "layer"
+    done = _run(
+        *("make", "-C", "layers/recado", "build-RecadoLayer"),
+        *(f"ARTIFACTS_DIR={layer}", f"LAMBDA_PYTHON={stand_in}"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert _sums(layer) == _without_compiled(_sums(for_lambda / "RecadoLayer"))
+    assert (tmp_path / "told").exists() == has_lambdas_python
+    if has_lambdas_python:
+        told = (tmp_path / "told").read_text().split()
+        assert told[:2] == ["-m", "compileall"]
+        assert told[-5:] == ["-s", str(layer), "-p", "/opt", str(layer / "python")]
+
+
+def test_what_is_compiled_is_for_python_3_13_and_never_checked_against_its_source(
+    for_lambda: Path,
+) -> None:
+    compiled = [path for path in _files(for_lambda) if path.suffix == ".pyc"]
+    if _has_lambdas_python():
+        assert len(compiled) > len(_files(ROOT / "layers/recado/recado")) / 2
+    for path in compiled:
+        head = path.read_bytes()[:8]
+        # importlib/_bootstrap_external.py: 3.13's magic number, and the flag word of PEP 552.
+        assert (int.from_bytes(head[:2], "little"), int.from_bytes(head[4:], "little")) == (3571, 1)
+        assert path.name.endswith(".cpython-313.pyc")
+
+
+def _has_lambdas_python() -> bool:
+    python = shutil.which("python3.13")
+    return python is not None and _run(python, "-c", "").returncode == 0
+
+
+def _without_compiled(sums: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in sums.items() if not name.endswith(".pyc")}
 
 
 def test_the_layer_holds_what_its_packages_need_on_lambda_in_the_versions_of_the_tests(
@@ -188,7 +229,7 @@ def test_the_layer_of_recado_is_its_package_and_nothing_else(for_lambda: Path) -
         if "__pycache__" not in name
     }
     assert "python/recado/wiring.py" in wanted
-    assert _sums(for_lambda / "RecadoLayer") == wanted
+    assert _without_compiled(_sums(for_lambda / "RecadoLayer")) == wanted
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -211,13 +252,16 @@ def test_the_built_template_points_at_every_package(for_lambda: Path) -> None:
 
 
 def test_the_layers_stay_small(for_lambda: Path) -> None:
-    total = sum(path.stat().st_size for layer in LAYERS for path in _files(for_lambda / layer))
+    files = [path for layer in LAYERS for path in _files(for_lambda / layer)]
+    total = sum(path.stat().st_size for path in files if path.suffix != ".pyc")
     assert total < LARGEST_LAYERS
 
 
 def test_the_build_ends_with_the_size_of_each_package(made: tuple[Path, str]) -> None:
     build, printed = made
-    heading, *rows = printed.splitlines()[-1 - len(FUNCTIONS + LAYERS) :]
+    lines = [line for line in printed.splitlines() if not line.startswith("Without compiled")]
+    assert (len(lines) < len(printed.splitlines())) == (not _has_lambdas_python())
+    heading, *rows = lines[-1 - len(FUNCTIONS + LAYERS) :]
     assert heading.split() == ["package", "zipped", "unzipped"]
     sizes = {name: (zipped, unzipped) for name, zipped, unzipped in map(str.split, rows)}
     assert sizes.keys() == {*FUNCTIONS, *LAYERS}

@@ -1,6 +1,6 @@
 """Track: what an upstream told changes a message's state, or becomes a reply to a customer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -64,16 +64,20 @@ def track(heard: Sequence[Heard], deps: Deps) -> None:
     """What upstreams told becomes states and replies. A callback that is ahead of its message
     waits; after a day it is a dead letter."""
     outcome = _Outcome()
-    receipts: list[_Addressed] = []
+    receipts: list[tuple[Heard, Receipt]] = []
     for one in heard:
         for told in one.told:
             if isinstance(told, Incoming):
                 _reply(told, one, outcome, deps)
-            elif key := _key(told, one.upstream, deps):
-                receipts.append(_Addressed(key, told, one))
             else:
-                outcome.ahead.append(one)
-    _apply(receipts, outcome, deps)
+                receipts.append((one, told))
+    addressed: list[_Addressed] = []
+    for (one, receipt), key in zip(receipts, _keys(receipts, deps), strict=True):
+        if key:
+            addressed.append(_Addressed(key, receipt, one))
+        else:
+            outcome.ahead.append(one)
+    _apply(addressed, outcome, deps)
     # Of two receipts for one message the later one counts.
     emit({key_of(record): record for record in outcome.owing}.values(), deps)
     for one in heard:
@@ -87,19 +91,30 @@ def _wait(heard: Heard, deps: Deps) -> None:
     if age > PATIENCE:
         count("callbacks_unmatched")
         log.warning("a callback matches no message", extra={"connector": name})
-        deps.engine.queue.bury("Inbound", heard.body, name)
+        deps.engine.queue.bury("Inbound", heard.body, "")
     else:
         delay = min(max(age, 1.0), 900.0)
-        deps.engine.queue.send("Inbound", [heard.body], name, delay=delay)
+        deps.engine.queue.send("Inbound", [heard.body], "", delay=delay)
 
 
-def _key(told: Receipt | Incoming, upstream: Upstream, deps: Deps) -> Key | None:
-    if told.reference is not None:
-        cost_centre, _, identifier = told.reference.partition(_REFERENCE_SEPARATOR)
-        return Key(cost_centre, identifier)
-    if told.upstream_id is not None:
-        return deps.engine.store.by_ref(upstream.name, told.upstream_id)
-    return None
+def _keys(told: Sequence[tuple[Heard, Receipt | Incoming]], deps: Deps) -> Iterator[Key | None]:
+    """Of the message that each is about, where it says so; the refs are read all at once."""
+    refs = [_ref(heard, one) for heard, one in told]
+    wanted = [ref for ref in refs if ref]
+    found = dict(zip(wanted, deps.engine.store.by_refs(wanted), strict=True))
+    for ref, (_, one) in zip(refs, told, strict=True):
+        if one.reference is not None:
+            cost_centre, _, identifier = one.reference.partition(_REFERENCE_SEPARATOR)
+            yield Key(cost_centre, identifier)
+        else:
+            yield found[ref] if ref else None
+
+
+def _ref(heard: Heard, told: Receipt | Incoming) -> tuple[str, str] | None:
+    """The upstream's own name for the message, where that is all that it says."""
+    if told.reference is not None or told.upstream_id is None:
+        return None
+    return heard.upstream.name, told.upstream_id
 
 
 # --- receipts ------------------------------------------------------------------------------------
@@ -130,9 +145,8 @@ def _apply_each(turn: Mapping[Key, _Addressed], outcome: _Outcome, deps: Deps) -
             after = received(record, receipt.told, at, wanted)
             if after is record:
                 _follow("receipt changes nothing", receipt, record)
-                outcome.owing.append(
-                    record
-                )  # a redelivery may come before what it owes was emitted
+                # It may have come before what the record owes was emitted.
+                outcome.owing.append(record)
             else:
                 changed.append((receipt, after))
     refused = []
@@ -175,12 +189,13 @@ def _reply(told: Incoming, heard: Heard, outcome: _Outcome, deps: Deps) -> None:
     it stays the one that it was, though another message to that number may be the newest now."""
     upstream, at = heard.upstream, heard.raw.received_at
     event = f"reply:{told.upstream_event}"
-    known = deps.engine.store.by_ref(upstream.name, event)
+    known = deps.engine.store.by_refs([(upstream.name, event)])[0]
     kept = deps.engine.store.records([known])[0] if known else None
     if kept is not None:
         outcome.owing.append(kept)
         return
-    message = _message(_key(told, upstream, deps) or deps.engine.store.newest_to(told.source), deps)
+    [named] = _keys([(heard, told)], deps)
+    message = _message(named or deps.engine.store.newest_to(told.source), deps)
     if message is None:
         outcome.ahead.append(heard)
         return

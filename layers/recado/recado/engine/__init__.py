@@ -91,8 +91,8 @@ class Store(Protocol):
     def put_refs(self, refs: Sequence[tuple[str, str, Key]]) -> None:
         """(connector, upstream id, message): leads a receipt to its message. Repeatable."""
 
-    def by_ref(self, connector: str, upstream_id: str) -> Key | None:
-        """The message that an upstream knows by this id."""
+    def by_refs(self, refs: Sequence[tuple[str, str]]) -> list[Key | None]:
+        """For each connector and upstream id, the message that the upstream knows by it."""
 
     def recall(self, cost_centre: str, key: str, now: float) -> Remembered | None:
         """The entry of that key, if it was kept within the last 24 hours."""
@@ -146,8 +146,8 @@ class Store(Protocol):
 
 class Queue(Protocol):
     """Queues with delay, redelivery and dead letters, fair between groups (cost centres): in turn
-    on one machine, and on SQS by its fair queues, once a group has many in hand. A body is never
-    empty."""
+    on one machine, and on SQS by its fair queues, once a group has many in hand. What has no group
+    ("") comes like any other. A body is never empty."""
 
     def send(self, queue: str, bodies: Sequence[str], group: str, delay: float = 0.0) -> None:
         """Puts messages on a queue, to be received after `delay` seconds (at most 900)."""

@@ -49,7 +49,7 @@ class SQSQueue:
         self._send(self._dead[queue], [body], group)
 
     def _send(self, url: str, bodies: Sequence[str], group: str, delay: int = 0) -> None:
-        common: dict[str, Any] = {"MessageGroupId": _group(group)}
+        common: dict[str, Any] = {"MessageGroupId": _group(group)} if group else {}
         if delay > 0:
             common["DelaySeconds"] = delay
         # Taken here, and not in the threads: a session may make one client at a time.

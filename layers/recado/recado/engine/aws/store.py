@@ -147,9 +147,11 @@ class DynamoDBStore:
             for connector, upstream_id, key in refs
         )
 
-    def by_ref(self, connector: str, upstream_id: str) -> Key | None:
-        item = self._table.get(keys.ref_keys(connector, upstream_id))
-        return Key(item["cost_centre"]["S"], item["id"]["S"]) if item else None
+    def by_refs(self, refs: Sequence[tuple[str, str]]) -> list[Key | None]:
+        wanted = [keys.ref_keys(connector, upstream_id) for connector, upstream_id in refs]
+        found = self._table.get_all(wanted)
+        items = [found.get(key) for key in wanted]
+        return [Key(item["cost_centre"]["S"], item["id"]["S"]) if item else None for item in items]
 
     def recall(self, cost_centre: str, key: str, now: float) -> Remembered | None:
         item = self._table.get(keys.remembered_keys(cost_centre, key))

@@ -89,7 +89,10 @@ class EmbeddedStore:
         )
         self._db.touched()
 
-    def by_ref(self, connector: str, upstream_id: str) -> Key | None:
+    def by_refs(self, refs: Sequence[tuple[str, str]]) -> list[Key | None]:
+        return [self._by_ref(*ref) for ref in refs]
+
+    def _by_ref(self, connector: str, upstream_id: str) -> Key | None:
         rows = self._db.read(
             "SELECT cost_centre, id FROM refs WHERE connector = ? AND upstream_id = ?",
             (connector, upstream_id),
