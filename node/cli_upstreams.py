@@ -27,7 +27,7 @@ CallbackBase = Annotated[
     typer.Option(
         metavar="URL",
         help="Where the upstream reaches this gateway; else RECADO_PUBLIC_BASE_URL or, on AWS,"
-        " the stack's ApiUrl.",
+        " the parameter PublicBaseUrl or the output CallbackUrl, free of the API's price.",
     ),
 ]
 Concurrency = Annotated[int | None, typer.Option(help="Messages in flight at once (50).")]

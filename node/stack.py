@@ -24,7 +24,8 @@ from recado.wiring import Deps, on_aws
 
 # Every function has the same variables: one that every stack has.
 _FUNCTION = "SendFunction"
-_API_URL, _SIMULATOR_URL = "ApiUrl", "SimulatorUrl"  # outputs; the second if it has a simulator
+# Outputs: where upstreams call, and the simulator's own URL, if the stack has one.
+_CALLBACK_URL, _SIMULATOR_URL = "CallbackUrl", "SimulatorUrl"
 _PUBLIC_BASE_URL = "RECADO_PUBLIC_BASE_URL"
 _CONFIG = Config(connect_timeout=5, read_timeout=15, retries={"mode": "standard"})
 _TELLS_A_CALLBACK_URL = frozenset({"connector_add", "connector_show", "connector_update"})
@@ -117,13 +118,13 @@ def _found(name: str, session: botocore.session.Session) -> Stack:
 
 
 def _filled_in(command: Command, deps: Deps, stack: Stack) -> tuple[Command, Deps]:
-    """What a stack knows of itself, where the operator does not say otherwise: the API's own URL,
-    since a first deployment has no other, and its own simulator's."""
+    """What a stack knows of itself, where neither the operator nor a parameter says otherwise: its
+    URL for upstreams alone, at which no call is paid for, and its own simulator's."""
     if command.operation not in _TELLS_A_CALLBACK_URL:
         return command, deps
     outputs, arguments = stack.outputs(), command.arguments
     if not deps.settings.public_base_url:
-        settings = replace(deps.settings, public_base_url=outputs.get(_API_URL, ""))
+        settings = replace(deps.settings, public_base_url=outputs.get(_CALLBACK_URL, ""))
         deps = replace(deps, settings=settings)
     if command.operation == "connector_add" and arguments.get("kind") == "simulator":
         own = {"url": outputs[_SIMULATOR_URL]} if _SIMULATOR_URL in outputs else {}

@@ -170,16 +170,20 @@ def sqs_event(rows: Sequence[Received]) -> dict[str, Any]:
             {
                 "messageId": row.id,
                 "body": row.body,
-                "attributes": {
-                    "ApproximateReceiveCount": str(row.receives),
-                    "MessageGroupId": row.group,
-                },
+                "attributes": _attributes(row),
                 "eventSource": "aws:sqs",
                 "eventSourceARN": f"arn:aws:sqs:local:000000000000:{row.queue}",
             }
             for row in rows
         ]
     }
+
+
+def _attributes(row: Received) -> dict[str, str]:
+    receives = str(row.receives)
+    if not row.group:
+        return {"ApproximateReceiveCount": receives}
+    return {"ApproximateReceiveCount": receives, "MessageGroupId": row.group}
 
 
 def load_functions(specs: Mapping[str, FunctionSpec]) -> dict[str, Callable[..., Any]]:

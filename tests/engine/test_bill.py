@@ -85,7 +85,7 @@ def test_a_batch_goes_through_few_calls(tmp_path: Path) -> None:
         calls = Counter((call.by, call.action) for call in aws.calls())
     assert calls["batch_send", "sqs:SendMessageBatch"] == 1
     assert calls["dispatch", "dynamodb:BatchWriteItem"] == 100 / 25
-    assert calls["track", "dynamodb:BatchGetItem"] == 1
+    assert calls["track", "dynamodb:BatchGetItem"] == 2  # the refs, and their messages
     assert calls["track", "sqs:SendMessageBatch"] == 100 / 10
 
 

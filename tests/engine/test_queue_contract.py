@@ -202,6 +202,38 @@ def test_many_groups_all_get_theirs_once(engine: Harness) -> None:
     assert received == Counter(f"{group}/{turn}" for group in range(100) for turn in range(3))
 
 
+def test_a_message_without_a_group_comes_like_any_other(engine: Harness) -> None:
+    engine.queue.send("Submit", ["of none"], "")
+    engine.queue.send("Submit", ["of none, later"], "", delay=30)
+    engine.queue.send("Submit", ["of ana"], "ana")
+    rows = engine.take_all()
+    assert {(row.body, row.group, row.receives) for row in rows} == {
+        ("of none", "", 1),
+        ("of ana", "ana", 1),
+    }
+    engine.queue.done([row for row in rows if row.group])
+    engine.reopen()
+    engine.advance(engine.visibility + 1)
+    assert sorted(engine.drain()) == ["of none", "of none, later"]
+
+
+def test_a_dead_letter_without_a_group_goes_back_without_one(engine: Harness) -> None:
+    engine.queue.send("Submit", ["worn"], "")
+    _exhaust(engine)
+    engine.queue.bury("Submit", "buried", "")
+    engine.queue.bury("Submit", "of ana", "ana")
+    engine.reopen()
+    assert engine.queue.redrive("Submit") == 3
+    rows = engine.take_all()
+    assert {(row.body, row.group, row.receives) for row in rows} == {
+        ("worn", "", 1),
+        ("buried", "", 1),
+        ("of ana", "ana", 1),
+    }
+    engine.queue.done(rows)
+    assert _depth(engine) == Depth("Submit", 0, 0, 0)
+
+
 # --- dead letters --------------------------------------------------------------------------------
 
 

@@ -30,6 +30,7 @@ from tests.support.processes import RECADO, Ran, environment, recado
 
 NUMBER = "5534998887755"
 API = "https://abc123.execute-api.sa-east-1.amazonaws.com"
+CALLBACKS = "https://abc456.lambda-url.sa-east-1.on.aws"
 SIMULATOR = f"{API}/simulator"
 STACK, FULL, BARE = "sms", "sms-full", "no-sms"
 SERVICES = ("cloudformation", "dynamodb", "iam", "lambda", "s3", "secretsmanager", "sqs")
@@ -63,7 +64,7 @@ def nobodys_profile(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class Account:
     """Three stacks that share the template's tables, queues, bucket and secret: one as a first
-    deployment makes it, one with a public URL and a simulator, and one that is no Recado."""
+    deployment makes it, one with a domain and a simulator, and one that is no Recado."""
 
     def __init__(self, endpoint: str) -> None:
         self.env = {**SOMEBODY, "AWS_ENDPOINT_URL": endpoint}
@@ -74,7 +75,7 @@ class Account:
         self.session.full_config["profiles"]["default"] = {"endpoint_url": endpoint}
         self.variables = Stack(Clients(self.session)).environment()
         public = {**self.variables, "RECADO_PUBLIC_BASE_URL": "https://sms.example"}
-        outputs = {"ApiUrl": API}
+        outputs = {"ApiUrl": API, "CallbackUrl": CALLBACKS}
         self._deploy(STACK, "SendFunction", self.variables, outputs)
         self._deploy(FULL, "SendFunction", public, {**outputs, "SimulatorUrl": SIMULATOR})
         self._deploy(BARE, "OtherFunction", {}, {})
@@ -253,16 +254,17 @@ def test_it_runs_as_a_process_of_its_own_and_leaves_nothing_here(account: Accoun
 
 
 @needs_emulator
-def test_a_first_deployment_is_reached_at_the_url_of_its_own_api(account: Account) -> None:
+def test_upstreams_are_told_the_url_at_which_no_call_is_paid_for(account: Account) -> None:
     made = account.connector("--setting", "url=https://simulator.example")
-    assert re.fullmatch(f"{API}/callback/{made['name']}/[A-Za-z0-9_-]{{22,}}", made["callback_url"])
+    path = f"/callback/{made['name']}/[A-Za-z0-9_-]{{22,}}"
+    assert re.fullmatch(re.escape(CALLBACKS) + path, made["callback_url"])
     assert made["settings"]["callback_url"] == made["callback_url"]
     shown = account.json("connector", "show", made["name"], "--secrets")
     assert shown["callback_url"] == made["callback_url"]
 
 
 @needs_emulator
-def test_a_public_url_of_the_stacks_own_goes_before_the_apis(account: Account) -> None:
+def test_the_stacks_parameter_goes_before_the_url_of_the_function(account: Account) -> None:
     made = account.connector(stack=FULL)
     assert made["callback_url"].startswith(f"https://sms.example/callback/{made['name']}/")
 

@@ -122,6 +122,8 @@ def test_an_event_is_what_sqs_gives_to_lambda() -> None:
         "eventSourceARN": "arn:aws:sqs:local:000000000000:Submit",
     }
     assert records[1]["messageId"] == "8"
+    [record] = sqs_event([Received("9", "Inbound", "", "{}")])["Records"]
+    assert record["attributes"] == {"ApproximateReceiveCount": "1"}
 
 
 def test_every_function_of_the_template_is_loaded_each_from_its_own_folder() -> None:

@@ -37,6 +37,7 @@ _ITEM_OVERHEAD = 100  # bytes that DynamoDB adds to each item and to each index 
 _RESPONSE_HEADERS = 250  # bytes of an answer of the API besides its body, about
 _REQUEST_HEADERS = 150  # bytes of a request of ours besides what is counted, about
 _PASSES = {"notify": 2}
+_BY_URL = "callback"  # upstreams call its Function URL, as `recado connector add` tells them
 
 
 class Shape(Struct, frozen=True):
@@ -159,15 +160,16 @@ def billed(
     sqs = [
         call for call in (*own, *pollers) if call.action.startswith("sqs:") and not _is_empty(call)
     ]
-    sends = [call for call in sqs if "Send" in call.action]
+    fair = [call for call in sqs if "Send" in call.action and _names_a_group(call)]
     lines = "".join(invocation.logged for invocation in invocations)
     exchanged = [out for it in invocations for window in it.exchanged for out in window]
     return {
-        "http_api_requests": len(requests),
+        "http_api_requests": sum(it.function != _BY_URL for it in requests),
+        "function_url_requests": sum(it.function == _BY_URL for it in requests),
         "lambda_requests": len(invocations),
         "lambda_gb_seconds": gb_seconds(invocations, messages, receipts),
         "sqs_requests": sum(map(_chunks, sqs)),
-        "sqs_fair_sends": sum(map(_chunks, sends)),
+        "sqs_fair_sends": sum(map(_chunks, fair)),
         "dynamodb_write_units": write_units(own),
         "dynamodb_read_units": read_units(own),
         "s3_puts": sum(call.action == "s3:PutObject" for call in own),
@@ -186,6 +188,10 @@ def billed(
 def _is_empty(call: Call) -> bool:
     """A receive that brought nothing is not a message's, but the idle queue's."""
     return call.action == "sqs:ReceiveMessage" and not call.answer.get("Messages")
+
+
+def _names_a_group(call: Call) -> bool:
+    return any("MessageGroupId" in entry for entry in call.params["Entries"])
 
 
 def _chunks(call: Call) -> int:

@@ -9,6 +9,14 @@ from tests.support.billing import MILLION, PRICES, ROOT, SHAPES, Counted, Shape,
 BUDGET_FILE: Final = ROOT / "tests/engine/budget.toml"
 BUDGET: Final[dict[str, Any]] = tomllib.loads(BUDGET_FILE.read_text())
 
+_NAMES: Final = {
+    "http api": "HTTP API",
+    "function url": "Function URL",
+    "lambda": "Lambda",
+    "sqs": "SQS",
+    "dynamodb": "DynamoDB",
+    "s3": "S3",
+}
 _LINES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("API Gateway: requests", ("http_api_requests",)),
     ("Lambda: requests", ("lambda_requests",)),
@@ -68,14 +76,15 @@ def counts(units_by_shape: Mapping[str, Units], *, batches: bool) -> str:
     for name, price in PRICES["million"].items():
         amounts = [units_by_shape[shape.name].get(name, 0.0) for shape in shapes]
         if any(amounts):
-            words = name.replace("_", " ").replace("http api", "HTTP API").replace("sqs", "SQS")
-            words = (
-                words.replace("dynamodb", "DynamoDB")
-                .replace("s3", "S3")
-                .replace("lambda", "Lambda")
-            )
-            rows.append([words, *(f"{amount:.4g}" for amount in amounts), f"{price:.3f}"])
+            rows.append([_words(name), *(f"{amount:.4g}" for amount in amounts), f"{price:.3f}"])
     return _table(rows)
+
+
+def _words(name: str) -> str:
+    words = name.replace("_", " ")
+    for plain, proper in _NAMES.items():
+        words = words.replace(plain, proper)
+    return words
 
 
 def kept(units: Mapping[str, float], days: int) -> float:

@@ -197,7 +197,7 @@ def test_nothing_of_a_network_is_made_unless_it_is_asked_for() -> None:
     assert {made[name]["Type"].split("::")[1] for name in _only_with(**EGRESS)} == {"EC2"}
     assert "EgressIp" not in resolved(TEMPLATE)["Outputs"]
     assert resolved(TEMPLATE, **EGRESS)["Outputs"]["EgressIp"]["Value"] == {"Ref": "EgressAddress"}
-    assert "33 USD a month" in PARAMETERS["StaticEgress"]["Description"]
+    assert "36.50 USD a month" in PARAMETERS["StaticEgress"]["Description"]
 
 
 def test_with_static_egress_dispatch_and_notify_alone_leave_by_the_one_address() -> None:

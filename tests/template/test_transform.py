@@ -183,6 +183,33 @@ def test_codedeploy_knows_each_kind_of_deployment_and_goes_back_at_an_alarm(kind
         assert "DEPLOYMENT_STOP_ON_ALARM" in rollback["Events"]
 
 
+def test_upstreams_reach_the_alias_of_callback_by_a_url_and_nobody_else_is_let_in() -> None:
+    """Lambda wants both permissions for a URL that takes requests without a signature
+    (docs.aws.amazon.com/lambda/latest/dg/urls-auth.html, since October 2025)."""
+    made, alias = _by_default(), {"Ref": "CallbackFunctionAliaslive"}
+    everybody = [
+        it for it in _of("AWS::Lambda::Permission", made).values() if it["Principal"] == "*"
+    ]
+    assert sorted(everybody, key=lambda it: it["Action"]) == [
+        {
+            "Action": "lambda:InvokeFunction",
+            "FunctionName": alias,
+            "InvokedViaFunctionUrl": True,
+            "Principal": "*",
+        },
+        {
+            "Action": "lambda:InvokeFunctionUrl",
+            "FunctionName": alias,
+            "FunctionUrlAuthType": "NONE",
+            "Principal": "*",
+        },
+    ]
+    url = {"TargetFunctionArn": alias, "AuthType": "NONE"}
+    assert _of("AWS::Lambda::Url", made) == {"CallbackFunctionUrl": url}
+    output = load(PATH)["Outputs"]["CallbackUrl"]["Value"]
+    assert set(_needed(output)) & set(made) == {"CallbackFunctionUrl"}
+
+
 def test_of_a_function_that_nobody_asked_for_there_is_no_trace_and_no_route() -> None:
     def named(resources: Tree) -> set[str]:
         return {name for name in resources if name.startswith(tuple(OPTIONAL))}

@@ -114,7 +114,8 @@ def test_the_dashboard_shows_every_queue_and_its_dead_letters() -> None:
 
 
 def test_the_dashboard_shows_errors_duration_and_throttles_of_every_function() -> None:
-    assert {series for series in _series() if series[0] == "AWS/Lambda"} == {
+    of_functions = {series for series in _series() if series[0] == "AWS/Lambda"}
+    assert {series for series in of_functions if not series[1].startswith("Url")} == {
         ("AWS/Lambda", metric, "FunctionName", f"${{{function}}}")
         for metric in ("Errors", "Duration", "Throttles")
         for function in FUNCTIONS
@@ -124,6 +125,15 @@ def test_the_dashboard_shows_errors_duration_and_throttles_of_every_function() -
 def test_the_dashboard_shows_what_the_api_answers() -> None:
     shown = {series[1] for series in _series() if series[0] == "AWS/ApiGateway"}
     assert shown == {"Count", "4xx", "5xx", "Latency"}
+
+
+def test_the_dashboard_shows_what_a_function_with_a_url_of_its_own_answers() -> None:
+    assert {series for series in _series() if series[1].startswith("Url")} == {
+        ("AWS/Lambda", metric, "FunctionName", f"${{{function}}}")
+        for metric in ("UrlRequestCount", "Url4xxCount", "Url5xxCount")
+        for function in FUNCTIONS
+        if "FunctionUrlConfig" in RESOURCES[function]["Properties"]
+    }
 
 
 def test_the_dashboard_shows_recados_own_metrics_by_the_function_that_counts_them() -> None:

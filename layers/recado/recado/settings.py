@@ -15,7 +15,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     callback_hours: float = 24.0  # how long an unanswered report is tried
     private_callbacks: bool | None = None  # may callback URLs reach private addresses; None: no,
     # but yes on a machine where the gateway itself listens on loopback alone
-    public_base_url: str = ""  # where upstreams reach us
+    public_base_url: str = ""  # where upstreams reach us; on AWS empty means the output CallbackUrl
     log_level: str = "INFO"
     log_format: str = ""  # on a machine: json or text; empty: text where a terminal shows it
     metrics_token: str = ""  # on a machine: who may read /metrics; empty: the machine itself
