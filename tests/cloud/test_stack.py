@@ -1,0 +1,97 @@
+"""The stack itself: that it is what the template says, and that the bridges reach what they are
+meant to."""
+
+import json
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from node.installation import TEMPLATE
+from node.template import read_template
+from tests.support.stack import Stack
+
+_WIRING = read_template(TEMPLATE)
+
+
+def test_every_route_of_the_template_leads_to_the_alias_of_its_function(stack: Stack) -> None:
+    gateway, made = stack.client("apigatewayv2"), stack.resources()
+    (api,) = stack.physical("AWS::ApiGatewayV2::Api")
+    integrations = {
+        f"integrations/{it['IntegrationId']}": it["IntegrationUri"]
+        for it in gateway.get_integrations(ApiId=api)["Items"]
+    }
+    found = {
+        route["RouteKey"]: integrations[route["Target"]]
+        for route in gateway.get_routes(ApiId=api)["Items"]
+    }
+    written = {f"{route.method} {route.path}": route.function for route in _WIRING.routes}
+    written["$default"] = _WIRING.default
+    assert found.keys() == written.keys()
+    for key, function in written.items():
+        logical = function.title().replace("_", "") + "Function"
+        assert found[key].endswith(f":function:{made[logical]}:live/invocations")
+
+
+def test_every_queue_calls_its_function_and_has_its_dead_letters(stack: Stack) -> None:
+    sqs, made = stack.client("sqs"), stack.resources()
+    mappings = stack.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+    found = {
+        (
+            it["EventSourceArn"].rpartition(":")[2],
+            it["FunctionArn"].split(":", 6)[6],
+            it["BatchSize"],
+        )
+        for it in mappings
+    }
+    queues = {consumer.queue: f"{made[f'{consumer.queue}Queue']}" for consumer in _WIRING.consumers}
+    names = {queue: url.rpartition("/")[2] for queue, url in queues.items()}
+    assert found == {
+        (
+            names[consumer.queue],
+            f"{made[consumer.function.title().replace('_', '') + 'Function']}:live",
+            consumer.batch_size,
+        )
+        for consumer in _WIRING.consumers
+    }
+    for spec in _WIRING.queues:
+        told = sqs.get_queue_attributes(QueueUrl=queues[spec.name], AttributeNames=["All"])
+        policy = json.loads(told["Attributes"]["RedrivePolicy"])
+        dead = made[f"{spec.dead}Queue"].rpartition("/")[2]
+        assert policy["deadLetterTargetArn"].rpartition(":")[2] == dead
+        assert policy["maxReceiveCount"] == spec.max_receives
+
+
+def test_what_has_lived_its_time_goes_by_itself(stack: Stack) -> None:
+    dynamodb, made = stack.client("dynamodb"), stack.resources()
+    told = dynamodb.describe_time_to_live(TableName=made["MessagesTable"])
+    assert told["TimeToLiveDescription"] == {
+        "TimeToLiveStatus": "ENABLED",
+        "AttributeName": "expires",
+    }
+
+
+def test_the_clock_is_called_every_minute(stack: Stack) -> None:
+    events, made = stack.client("events"), stack.resources()
+    (rule,) = events.list_rules()["Rules"]
+    assert rule["ScheduleExpression"] == "rate(1 minute)"
+    (target,) = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+    assert target["Arn"].endswith(f":{made['ClockFunction']}:live")
+
+
+def test_the_emulator_refuses_what_no_policy_allows(stack: Stack) -> None:
+    """So the functions did all that the flow suite asks of them under their own policies."""
+    users = stack.client("iam")
+    users.create_user(UserName="nobody")
+    key = users.create_access_key(UserName="nobody")["AccessKey"]
+    nobody = boto3.client(
+        "dynamodb",
+        endpoint_url=stack.emulator.endpoint,
+        region_name=stack.region,
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )
+    with pytest.raises(ClientError, match="AccessDenied"):
+        nobody.get_item(
+            TableName=stack.resources()["ConfigTable"], Key={"pk": {"S": "x"}, "sk": {"S": "x"}}
+        )
