@@ -4,10 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from node.workers import sqs_event
-from recado import track
+from recado import operations, track
 from recado.engine import Engine
+from recado.http import Reached
 from recado.message import Key, Record
-from tests.support.world import _HANDLERS, World
+from tests.support.world import _HANDLERS, CALLBACK_URL, World
+
+NUMBER = "5534998887755"
 
 
 def stats(world: World, identifier: str) -> list[str]:
@@ -41,6 +44,53 @@ def test_several_for_one_message_are_applied_in_their_order(world: World) -> Non
     assert stats(world, identifier)[-3:] == ["ENROUTE", "ACCEPTED", "DELIVERED"]
     world.drain()
     assert [report["type"] for report in world.reports(identifier)] == [1, 2]
+
+
+def looks(world: World) -> int:
+    [notify] = [depth for depth in world.queue.depths() if depth.queue == "Notify"]
+    return notify.ready + notify.delayed
+
+
+def test_one_while_the_report_before_it_is_under_way_has_nobody_look_a_second_time(
+    world: World,
+) -> None:
+    """Two that look at a record at once would both give what it owes: on AWS they are in two
+    environments, which know nothing of each other."""
+    identifier, receipt = submitted(world)
+    assert looks(world) == 1
+    tell(world, receipt)
+    assert looks(world) == 1
+    world.drain()
+    assert [report["type"] for report in world.reports(identifier)] == [1, 2]
+
+
+def test_one_that_is_faster_than_the_submits_answer_has_one_look_as_well(world: World) -> None:
+    def told_first(submit: dict[str, Any]) -> Reached:
+        answer = world.take(submit)
+        tell(world, world.receipts.pop())
+        return answer
+
+    world.upstream = told_first
+    identifier = world.send()
+    world.step()
+    assert looks(world) == 1
+    world.drain()
+    assert [report["type"] for report in world.reports(identifier)] == [1, 2]
+
+
+def test_what_was_owed_before_its_customer_had_a_callback_url_comes_with_the_next_receipt(
+    world: World,
+) -> None:
+    which = world.cost_centre("rui", callback_url="")
+    status, answer = world.call(
+        "POST", "/message", {"destination_addr": NUMBER, "message": "oi"}, login="rui"
+    )
+    assert status == 200
+    world.drain(receipts=False)
+    operations.costcentre_update(world.deps, which, callback_url=CALLBACK_URL)
+    world.run(120.0, receipts=False, step=60.0)
+    world.drain()
+    assert [report["type"] for report in world.reports(answer["message_id"])] == [1, 2]
 
 
 def test_one_that_nobody_can_read_comes_again_alone(world: World) -> None:

@@ -24,8 +24,8 @@ from recado.lifecycle import (
     unavailable,
     uncertain,
 )
-from recado.message import Key, Message, Packet, Recipient, Record, State, encode, key_of
-from recado.notices import emit
+from recado.message import Message, Packet, Recipient, Record, State, encode, key_of
+from recado.notices import emit, is_looked_at
 from recado.observability import count, follow, follows
 from recado.registry import CONNECTORS
 from recado.retry import backoff
@@ -221,9 +221,12 @@ def _record(
     ]
     written = deps.engine.store.replace(changed)
     kept: list[Record] = []
+    owing: list[Record] = []
     later: list[Later] = []
     for (job, message), outcome, record in zip(mine, outcomes, written, strict=True):
-        kept.append(record or _record_late(message, outcome, job, deps))
+        kept.append(record or _record_late(message, outcome, job, owing, deps))
+        if record:
+            owing.append(record)
         count(f"outcome_{type(outcome).__name__.lower()}")
         if isinstance(kept[-1], Message) and kept[-1].state is State.SUBMITTING:
             pause = outcome.retry_after if isinstance(outcome, Unavailable) else 0.0
@@ -231,7 +234,7 @@ def _record(
     if follows():
         for record, outcome in zip(kept, outcomes, strict=True):
             follow(type(outcome).__name__.lower(), [record], connector=upstream.name)
-    emit(kept, deps)
+    emit(owing, deps)
     return later
 
 
@@ -248,19 +251,22 @@ def _after(message: Message, outcome: Outcome, token: str, job: Job, now: float)
     return message
 
 
-def _record_late(message: Message, outcome: Outcome, job: Job, deps: Deps) -> Record:
+def _record_late(
+    message: Message, outcome: Outcome, job: Job, owing: list[Record], deps: Deps
+) -> Record:
     """The message was changed while it was being submitted, by a receipt that was faster or by
-    somebody who took over our claim: the outcome goes on top of that."""
-    key = Key(message.cost_centre, message.id)
+    somebody who took over our claim: the outcome goes on top of that. It joins `owing` unless a
+    look at it is under way."""
+    key = key_of(message)
     while True:
         present = deps.engine.store.records([key])[0]
         if not isinstance(present, Message):
             return message
         changed = _after(present, outcome, message.claim, job, deps.clock())
-        if changed is present:
-            return present
-        written = deps.engine.store.replace([changed])[0]
+        written = present if changed is present else deps.engine.store.replace([changed])[0]
         if written is not None:
+            if not is_looked_at(present, deps.clock()):
+                owing.append(written)
             return written
 
 

@@ -11,6 +11,7 @@ from recado.report import next_owed
 from recado.wiring import Deps
 
 QUEUE = "Notify"
+_UNDER_WAY = 60.0
 
 
 class Look(Struct, frozen=True, tag="look"):
@@ -57,6 +58,14 @@ def send(notice: Notice, deps: Deps, delay: float = 0.0) -> None:
 def look_later(key: Key, delay: float, deps: Deps) -> None:
     """Looks at a record again after `delay` seconds."""
     send(Look(key.cost_centre, key.id), deps, delay)
+
+
+def is_looked_at(record: Record, now: float) -> bool:
+    """Whether a Look at this record is under way, so that another one would only have two workers
+    give the same report. One that nobody has tried in a minute may have been dropped, because its
+    customer had no callback URL then."""
+    report = next_owed(record)
+    return report is not None and (report.attempts > 0 or now - report.owed_at < _UNDER_WAY)
 
 
 def emit(records: Iterable[Record], deps: Deps) -> None:

@@ -10,7 +10,7 @@ from recado.errors import Misconfigured
 from recado.ids import derived_id, is_id
 from recado.lifecycle import received
 from recado.message import Key, Message, Record, Reply, Report, key_of
-from recado.notices import emit
+from recado.notices import emit, is_looked_at
 from recado.observability import count, follow, follows, log
 from recado.registry import CONNECTORS
 from recado.report import REPLY
@@ -125,14 +125,16 @@ def _apply(receipts: Sequence[_Addressed], outcome: _Outcome, deps: Deps) -> Non
     one else has changed a message meanwhile."""
     waiting = list(receipts)
     while waiting:
-        turn = {receipt.key: receipt for receipt in reversed(waiting)}  # the first for each message
+        turn: dict[Key, _Addressed] = {}
+        for receipt in waiting:
+            turn.setdefault(receipt.key, receipt)
         later = [receipt for receipt in waiting if turn[receipt.key] is not receipt]
         waiting = _apply_each(turn, outcome, deps) + later
 
 
 def _apply_each(turn: Mapping[Key, _Addressed], outcome: _Outcome, deps: Deps) -> list[_Addressed]:
     """Those whose messages somebody else has changed meanwhile."""
-    changed: list[tuple[_Addressed, Message]] = []
+    changed: list[tuple[_Addressed, Message, Message]] = []
     records = deps.engine.store.records(list(turn))
     for receipt, record in zip(turn.values(), records, strict=True):
         if not isinstance(record, Message):
@@ -148,16 +150,17 @@ def _apply_each(turn: Mapping[Key, _Addressed], outcome: _Outcome, deps: Deps) -
                 # It may have come before what the record owes was emitted.
                 outcome.owing.append(record)
             else:
-                changed.append((receipt, after))
+                changed.append((receipt, record, after))
     refused = []
-    written = deps.engine.store.replace([after for _, after in changed])
-    for (receipt, _), kept in zip(changed, written, strict=True):
+    written = deps.engine.store.replace([after for _, _, after in changed])
+    for (receipt, before, _), kept in zip(changed, written, strict=True):
         if kept is None:
             refused.append(receipt)
         else:
             count(f"receipts_{receipt.told.state.lower()}")
             _follow("receipt", receipt, kept)
-            outcome.owing.append(kept)
+            if not is_looked_at(before, deps.clock()):
+                outcome.owing.append(kept)
     return refused
 
 
