@@ -100,7 +100,7 @@ def on_aws(environment: Mapping[str, str], clients: "Clients | None" = None) -> 
 
 
 def _courier() -> Exchange:
-    """The courier, once there is something to carry: only two functions speak to the world, and
+    """The courier, once there is something to carry: few functions speak to the world, and
     what it imports takes the others 200 ms of a cold start."""
 
     @cache
