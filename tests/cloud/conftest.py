@@ -46,8 +46,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory, emulator: Emulator) -> Itera
 class OnAWS:
     """The stack as the flow suite wants a gateway."""
 
-    once = False
-
     def __init__(self, stack: Stack, url: str, others: Processes) -> None:
         self._stack, self.url, self.others = stack, url, others
 

@@ -131,5 +131,5 @@ def test_our_own_fault_is_a_500_that_tells_nothing_of_it(
     identifier = answer.pop("message_id")
     expected = {"error": True, "message": "Request failed, try again!", "esme": "ESME_RSYSERR"}
     assert (status, answer) == (500, expected)
-    logged = [getattr(record, "message_id", None) for record in caplog.records]
+    logged = [getattr(record, "correlation_id", None) for record in caplog.records]
     assert identifier in logged, "the id of the answer leads to the line in the log"

@@ -25,7 +25,7 @@ from recado.lifecycle import (
     uncertain,
 )
 from recado.message import Message, Packet, Recipient, Record, State, encode, key_of
-from recado.notices import emit, is_looked_at
+from recado.notices import emit, emit_again, is_looked_at
 from recado.observability import count, follow, follows
 from recado.registry import CONNECTORS
 from recado.retry import backoff
@@ -187,7 +187,7 @@ def _emit_again(old: Record, deps: Deps) -> None:
     if isinstance(old, Message) and old.upstream_ids:
         deps.engine.store.put_refs([(old.connector, ref, key_of(old)) for ref in old.upstream_ids])
     follow("redelivered", [old])
-    emit([old], deps)
+    emit_again([old], deps)
 
 
 # --- submit and record ---------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from recado.wiring import Deps
 
 QUEUE = "Notify"
 _UNDER_WAY = 60.0
+_ITS_TIME = 30.0  # no handful of notices takes longer, unless its customers are slow
 
 
 class Look(Struct, frozen=True, tag="look"):
@@ -68,8 +69,15 @@ def is_looked_at(record: Record, now: float) -> bool:
     return report is not None and (report.attempts > 0 or now - report.owed_at < _UNDER_WAY)
 
 
-def emit(records: Iterable[Record], deps: Deps) -> None:
-    """Looks at those of the records that owe something, where there is somebody to tell."""
+def emit_again(records: Iterable[Record], deps: Deps) -> None:
+    """For what comes a second time: whoever wrote the records may have died before it emitted, or a
+    look at them is under way. So they are looked at when that has had its time."""
+    emit(records, deps, delay=_ITS_TIME)
+
+
+def emit(records: Iterable[Record], deps: Deps, delay: float = 0.0) -> None:
+    """Looks at those of the records that owe something, where there is somebody to tell; after
+    `delay` seconds."""
     looks: dict[str, list[str]] = {}
     for record in records:
         if next_owed(record) is not None:
@@ -78,4 +86,4 @@ def emit(records: Iterable[Record], deps: Deps) -> None:
     for name, bodies in looks.items():
         cost_centre = deps.directory.cost_centre(name)
         if cost_centre is not None and cost_centre.callback_url:
-            deps.engine.queue.send(QUEUE, bodies, name)
+            deps.engine.queue.send(QUEUE, bodies, name, delay=delay)

@@ -10,7 +10,7 @@ from recado.errors import Misconfigured
 from recado.ids import derived_id, is_id
 from recado.lifecycle import received
 from recado.message import Key, Message, Record, Reply, Report, key_of
-from recado.notices import emit, is_looked_at
+from recado.notices import emit, emit_again, is_looked_at
 from recado.observability import count, follow, follows, log
 from recado.registry import CONNECTORS
 from recado.report import REPLY
@@ -47,6 +47,7 @@ class _Outcome(Struct):
     that are ahead of their messages."""
 
     owing: list[Record] = []
+    again: list[Record] = []
     ahead: list[Heard] = []
 
 
@@ -80,6 +81,7 @@ def track(heard: Sequence[Heard], deps: Deps) -> None:
     _apply(addressed, outcome, deps)
     # Of two receipts for one message the later one counts.
     emit({key_of(record): record for record in outcome.owing}.values(), deps)
+    emit_again({key_of(record): record for record in outcome.again}.values(), deps)
     for one in heard:
         if any(one is ahead for ahead in outcome.ahead):
             _wait(one, deps)
@@ -147,8 +149,7 @@ def _apply_each(turn: Mapping[Key, _Addressed], outcome: _Outcome, deps: Deps) -
             after = received(record, receipt.told, at, wanted)
             if after is record:
                 _follow("receipt changes nothing", receipt, record)
-                # It may have come before what the record owes was emitted.
-                outcome.owing.append(record)
+                outcome.again.append(record)
             else:
                 changed.append((receipt, record, after))
     refused = []
@@ -195,7 +196,7 @@ def _reply(told: Incoming, heard: Heard, outcome: _Outcome, deps: Deps) -> None:
     known = deps.engine.store.by_refs([(upstream.name, event)])[0]
     kept = deps.engine.store.records([known])[0] if known else None
     if kept is not None:
-        outcome.owing.append(kept)
+        outcome.again.append(kept)
         return
     [named] = _keys([(heard, told)], deps)
     message = _message(named or deps.engine.store.newest_to(told.source), deps)
