@@ -46,6 +46,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory, emulator: Emulator) -> Itera
 class OnAWS:
     """The stack as the flow suite wants a gateway."""
 
+    once = False
+
     def __init__(self, stack: Stack, url: str, others: Processes) -> None:
         self._stack, self.url, self.others = stack, url, others
 
@@ -90,16 +92,23 @@ class OnAWS:
 def installation(tmp_path_factory: pytest.TempPathFactory, stack: Stack) -> Iterator[Installation]:
     """The stack with a simulator and a sink beside it, set up as an operator sets it up."""
     with (
-        contextlib.closing(Gate(stack.url)) as gate,
+        contextlib.closing(Gate(stack.url)) as api,
+        contextlib.closing(Gate(stack.callback_url)) as callbacks,
         processes_in(tmp_path_factory.mktemp("others")) as others,
     ):
         others.simulator()
         others.sink()
-        made = OnAWS(stack, gate.url, others)
+        made = OnAWS(stack, api.url, others)
         _fail_faster(stack)
         told = made.recado(
             *("connector", "add", "simulator", "--kind", "simulator"),
-            *("--setting", f"url={others.simulator_url}", "--callback-base", made.url, "--json"),
+            *(
+                "--setting",
+                f"url={others.simulator_url}",
+                "--callback-base",
+                callbacks.url,
+                "--json",
+            ),
         )
         assert told.code == 0, told.err
         told = made.recado("route", "add", "default", "--upstream", "simulator", "--json")

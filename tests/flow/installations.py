@@ -19,6 +19,9 @@ class Installation(Protocol):
 
     url: str
     others: Processes
+    once: bool
+    """Whether a callback comes once as long as nothing fails. Queues that may deliver twice, to two
+    environments at a time, can't promise it: there its id tells that it came before."""
 
     def recado(self, *arguments: str) -> Ran:
         """A command on it, come to its end."""
@@ -38,6 +41,8 @@ class Installation(Protocol):
 
 class Node:
     """`recado up`."""
+
+    once = True
 
     def __init__(self, others: Processes) -> None:
         self.others = others

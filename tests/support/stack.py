@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 
@@ -136,6 +137,14 @@ class Stack:
         """Where the API answers: by a path, as no name server knows the emulator's own names."""
         (api,) = self.physical("AWS::ApiGatewayV2::Api")
         return f"{self.emulator.endpoint}/_aws/execute-api/{api}"
+
+    @property
+    def callback_url(self) -> str:
+        """Where upstreams call: by a path as well, which holds the first part of the URL's host."""
+        (told,) = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in told["Outputs"]}
+        host = urlsplit(outputs["CallbackUrl"]).hostname or ""
+        return f"{self.emulator.endpoint}/_aws/lambda-url/{host.partition('.')[0]}"
 
     def physical(self, kind: str) -> list[str]:
         """The physical ids of the resources of a type."""
