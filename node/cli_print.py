@@ -86,7 +86,7 @@ def started(node: Started) -> None:
 def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return ",".join(map(_plain, value)) or "none"
     text = "" if value is None else str(value)
     # Texts are written by strangers, and must not play tricks on a terminal.

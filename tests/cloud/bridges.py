@@ -148,7 +148,8 @@ def _integrations(
             told = chosen(operation).get("x-amazon-apigateway-integration")
             if told is not None:
                 name = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
-                yield _DEFAULT if path == f"/{_DEFAULT}" else f"{name} {path}", told
+                key = _DEFAULT if path == f"/{_DEFAULT}" else f"{name} {path}"
+                yield key, {**told, "uri": chosen(told["uri"])}
 
 
 def _filled(text: str, made: Mapping[str, str], region: str) -> str:

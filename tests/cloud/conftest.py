@@ -15,6 +15,7 @@ from tests.support.stack import Stack
 
 _STACK = "recado-test"
 _SHORT_VISIBILITY = 5  # seconds
+OWN_NUMBER = "5534981009999"
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
@@ -113,6 +114,14 @@ def installation(tmp_path_factory: pytest.TempPathFactory, stack: Stack) -> Iter
         assert told.code == 0, told.err
         told = made.recado("route", "add", "default", "--upstream", "simulator", "--json")
         assert told.code == 0, told.err
+        # The stack's own simulator, for one number, and before any function has seen the routes.
+        told = made.recado(
+            *("connector", "add", "own", "--kind", "simulator"),
+            *("--setting", f"url={api.url}/simulator", "--callback-base", callbacks.url, "--json"),
+        )
+        assert told.code == 0, told.err
+        route = ("--upstream", "own", "--prefix", OWN_NUMBER)
+        assert made.recado("route", "add", "0-own", *route, "--json").code == 0
         yield made
 
 

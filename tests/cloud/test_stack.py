@@ -9,9 +9,12 @@ from botocore.exceptions import ClientError
 
 from node.installation import TEMPLATE
 from node.template import read_template
-from tests.support.stack import Stack
+from tests.cloud.conftest import OWN_NUMBER
+from tests.flow.customer import Customer
+from tests.flow.installations import Installation
+from tests.support.stack import PARAMETERS, Stack
 
-_WIRING = read_template(TEMPLATE)
+_WIRING = read_template(TEMPLATE, PARAMETERS)
 
 
 def test_every_route_of_the_template_leads_to_the_alias_of_its_function(stack: Stack) -> None:
@@ -77,6 +80,15 @@ def test_the_clock_is_called_every_minute(stack: Stack) -> None:
     assert rule["ScheduleExpression"] == "rate(1 minute)"
     (target,) = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
     assert target["Arn"].endswith(f":{made['ClockFunction']}:live")
+
+
+def test_the_stacks_own_simulator_delivers_a_message_without_anything_outside_of_it(
+    installation: Installation,
+) -> None:
+    ana = Customer(installation, "own-simulator")
+    identifier = ana.send(OWN_NUMBER)
+    ana.until_told(identifier, "ESME_ROK", "DELIVRD")
+    assert ana.submits(identifier) == []
 
 
 def test_the_emulator_refuses_what_no_policy_allows(stack: Stack) -> None:

@@ -23,9 +23,10 @@ ROOT = TEMPLATE.parent
 _SAM = ROOT / ".venv-sam" / "bin" / "sam"
 # What whoever deploys may choose as well. The limits are the least there are: each environment of a
 # function is a process here.
-_PARAMETERS = {
+PARAMETERS = {
     "DeletionProtection": "false",
     "LogLevel": "DEBUG",
+    "Simulator": "true",
     "SubmitConcurrency": "2",
     "SubmitBulkConcurrency": "2",
     "ExpandConcurrency": "2",
@@ -37,7 +38,7 @@ _PARAMETERS = {
 class Stack:
     """The stack `name` on the emulator, from `deploy()` to `delete()`."""
 
-    parameters: Mapping[str, str] = MappingProxyType(_PARAMETERS)
+    parameters: Mapping[str, str] = MappingProxyType(PARAMETERS)
     region: str = REGION
 
     def __init__(self, name: str, folder: Path, emulator: Emulator) -> None:
