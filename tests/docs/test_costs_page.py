@@ -62,3 +62,10 @@ def test_a_table_is_the_one_that_is_counted(table: str) -> None:
 )
 def test_a_figure_in_a_sentence_is_the_one_that_is_counted(said: str) -> None:
     assert said in re.sub(r"\s+", " ", PAGE)
+
+
+def test_the_guide_to_deploying_names_the_same_figures() -> None:
+    guide = re.sub(r"\s+", " ", (ROOT / "docs/deploying.md").read_text())
+    assert f"costs {QUIET:.2f} USD a month" in guide
+    single, batch = USD["single_twice"], USD["batch_twice"]
+    assert f"single messages cost {single:.2f}, and in batches of 400 {batch:.2f}" in guide
