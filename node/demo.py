@@ -28,7 +28,7 @@ def point_at_simulator(deps: Deps, simulator_url: str, own_url: str) -> None:
     }
     version = old.version + 1 if old else 0
     put("upstream", SIMULATOR, replace(upstream, settings=settings, version=version), deps)
-    if not deps.engine.store.configs("route"):
+    if old is None and not deps.engine.store.configs("route"):
         route_add(deps, "default", SIMULATOR)
 
 

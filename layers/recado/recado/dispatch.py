@@ -255,8 +255,8 @@ def _record_late(
     message: Message, outcome: Outcome, job: Job, owing: list[Record], deps: Deps
 ) -> Record:
     """The message was changed while it was being submitted, by a receipt that was faster or by
-    somebody who took over our claim: the outcome goes on top of that. It joins `owing` unless a
-    look at it is under way."""
+    somebody who took over our claim: the outcome goes on top of that. It joins `owing`, or is
+    looked at later where a look at it is under way."""
     key = key_of(message)
     while True:
         present = deps.engine.store.records([key])[0]
@@ -265,7 +265,9 @@ def _record_late(
         changed = _after(present, outcome, message.claim, job, deps.clock())
         written = present if changed is present else deps.engine.store.replace([changed])[0]
         if written is not None:
-            if not is_looked_at(present, deps.clock()):
+            if is_looked_at(present, deps.clock()):
+                emit_again([written], deps)
+            else:
                 owing.append(written)
             return written
 

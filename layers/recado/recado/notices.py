@@ -62,9 +62,9 @@ def look_later(key: Key, delay: float, deps: Deps) -> None:
 
 
 def is_looked_at(record: Record, now: float) -> bool:
-    """Whether a Look at this record is under way, so that another one would only have two workers
-    give the same report. One that nobody has tried in a minute may have been dropped, because its
-    customer had no callback URL then."""
+    """Whether a Look at this record is probably under way, so that another one now would only have
+    two workers give the same report. It may have been dropped, because its customer had no callback
+    URL then: so look again, but later (`emit_again`)."""
     report = next_owed(record)
     return report is not None and (report.attempts > 0 or now - report.owed_at < _UNDER_WAY)
 

@@ -160,8 +160,8 @@ def _apply_each(turn: Mapping[Key, _Addressed], outcome: _Outcome, deps: Deps) -
         else:
             count(f"receipts_{receipt.told.state.lower()}")
             _follow("receipt", receipt, kept)
-            if not is_looked_at(before, deps.clock()):
-                outcome.owing.append(kept)
+            seen = is_looked_at(before, deps.clock())
+            (outcome.again if seen else outcome.owing).append(kept)
     return refused
 
 
