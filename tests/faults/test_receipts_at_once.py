@@ -51,7 +51,7 @@ def looks(world: World) -> int:
     return notify.ready
 
 
-def test_one_while_the_report_before_it_is_under_way_has_nobody_look_a_second_time(
+def test_one_while_the_report_before_it_is_under_way_has_nobody_look_a_second_time_at_once(
     world: World,
 ) -> None:
     """Two that look at a record at once would both give what it owes: on AWS they are in two

@@ -70,8 +70,8 @@ def is_looked_at(record: Record, now: float) -> bool:
 
 
 def emit_again(records: Iterable[Record], deps: Deps) -> None:
-    """For what comes a second time: whoever wrote the records may have died before it emitted, or a
-    look at them is under way. So they are looked at when that has had its time."""
+    """For what comes a second time, or while a look at it is probably under way: that one may never
+    come (its sender died, or it was dropped), so another follows when it has had its time."""
     emit(records, deps, delay=_ITS_TIME)
 
 
