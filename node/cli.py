@@ -14,7 +14,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from node import cli_costcentre, cli_print, cli_upstreams
+from node import cli_account, cli_bulk, cli_costcentre, cli_print, cli_schedule, cli_upstreams
 from node.cli_ask import DEFAULT_DATA, DataOption, JsonOption, OnAWS, TargetOption, ask, moment
 from node.logs import log_to_stderr
 from recado.errors import Invalid, Misconfigured, RecadoError
@@ -30,6 +30,10 @@ queue_app = typer.Typer(help="Queues and their dead letters.", no_args_is_help=T
 app.add_typer(cli_costcentre.app, name="costcentre")
 app.add_typer(cli_upstreams.connector_app, name="connector")
 app.add_typer(cli_upstreams.route_app, name="route")
+app.add_typer(cli_account.credit_app, name="credit")
+app.command()(cli_account.usage)
+app.add_typer(cli_schedule.app, name="schedule")
+app.add_typer(cli_bulk.app, name="bulk")
 app.add_typer(message_app, name="message")
 app.add_typer(queue_app, name="queue")
 errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)

@@ -3,18 +3,21 @@ the commit that makes it true. Before the template's routes come the node's own 
 
 import base64
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from node.http_server import RawRequest, Reply
 from node.template import Router
+from node.waiting import start
 from recado import esme
-from recado.dialects import zoug
 from recado.engine.embedded.database import Database
+from recado.errors import Conflict
 from recado.http import Answer, Event
 from recado.ids import new_id
 from recado.message import Refusal
 from recado.observability import count, log, words_of
+from recado.registry import dialect_of
 
 Function: TypeAlias = Callable[[Event, Any], Any]
 Page: TypeAlias = Callable[[RawRequest, Reply], None]
@@ -23,7 +26,9 @@ Page: TypeAlias = Callable[[RawRequest, Reply], None]
 # The statuses that the server gives by itself, as refusals: field, reason, code, text.
 _SERVER_REFUSALS = {
     400: Refusal("request", "type", esme.RINVCMDLEN, "is not valid HTTP!"),
+    403: Refusal("upload", "type", esme.RINVPASWD, "is not signed, or comes too late!"),
     408: Refusal("request", "type", esme.RINVCMDLEN, "took too long!"),
+    409: Refusal("upload", "gone", esme.RCANCELFAIL, "has come already!"),
     411: Refusal("request", "type", esme.RINVCMDLEN, "has no length!"),
     413: Refusal("body", "large", esme.RINVCMDLEN),
     431: Refusal("headers", "large", esme.RINVCMDLEN, "are too large!"),
@@ -51,6 +56,9 @@ class Gateway:
 
     def handle(self, request: RawRequest, reply: Reply) -> None:
         """Calls the function, which never blocks here, and keeps its answer until the commit."""
+        if request.upload is not None:
+            request.upload.finish(partial(self._uploaded, reply))
+            return
         path, _, query = request.target.partition("?")
         page = self._pages.get(path)
         if page is not None and request.method in ("GET", "HEAD"):
@@ -58,30 +66,43 @@ class Gateway:
             return
         match = self._router.find(request.method, path)
         event = event_of(request, path, query, match.route_key, match.parameters)
-        try:
-            answer = self._functions[match.function](event, None)
-        except Exception:  # `observed` has logged it
-            answer = self._fault("a request failed by our fault")
 
-        def durable(problem: BaseException | None) -> None:
-            if problem is None:
-                _send(answer, reply)
-            else:
-                why = words_of(problem) or type(problem).__name__
-                _send(self._fault(f"a commit failed: {why}"), reply)
+        def work() -> None:
+            try:
+                answer = self._functions[match.function](event, None)
+            except Exception:  # `observed` has logged it
+                answer = self._fault("a request failed by our fault", path)
 
-        self._database.then(durable)
+            def durable(problem: BaseException | None) -> None:
+                if problem is None:
+                    _send(answer, reply)
+                else:
+                    why = words_of(problem) or type(problem).__name__
+                    _send(self._fault(f"a commit failed: {why}", path), reply)
 
-    def _fault(self, why: str) -> Answer:
+            self._database.then(durable)
+
+        # It may step aside: a list of 300,000 numbers is not read in one go.
+        start(work)
+
+    def _uploaded(self, reply: Reply, problem: BaseException | None) -> None:
+        if problem is None:
+            count(_ANSWERS[2])
+            reply(200, {}, b"")
+        else:
+            status = 409 if isinstance(problem, Conflict) else 500
+            reply(status, *self.refuse(status))
+
+    def _fault(self, why: str, path: str) -> Answer:
         identifier = new_id(self._clock())
         log.error(why, extra={"correlation_id": identifier})
-        return zoug.refused(_FAULT, identifier, None)
+        return dialect_of(path).turned_away(_FAULT, identifier)
 
-    def refuse(self, status: int) -> tuple[Mapping[str, str], bytes]:
-        """What the server answers by itself, in the dialect's form."""
+    def refuse(self, status: int, path: str = "/") -> tuple[Mapping[str, str], bytes]:
+        """What the server answers by itself, in the form of the path's dialect."""
         refusal = _SERVER_REFUSALS.get(status, _FAULT)
         count(_ANSWERS[status // 100])
-        answer = zoug.refused(refusal, new_id(self._clock()), None)
+        answer = dialect_of(path).turned_away(refusal, new_id(self._clock()))
         return answer["headers"], answer["body"].encode()
 
 

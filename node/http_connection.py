@@ -7,40 +7,32 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
-from http import HTTPStatus
-from typing import TypeAlias, cast
+from typing import cast
 
-from node.http_reader import CLOSE, HEAD, IDLE, Limits, RawRequest, Reader
+from node.http_answer import render
+from node.http_reader import CLOSE, HEAD, IDLE, Reader
+from node.http_request import HANG_UP, BeginUpload, Handle, Limits, RawRequest, Refuse
 
 _log = logging.getLogger(__name__)
-
-Reply: TypeAlias = Callable[[int, Mapping[str, str], bytes], None]
-"""Status, headers, body: called once for each request, now or later, in the loop's thread. Called
-again, or after the connection is gone, it does nothing. Content-Length, Transfer-Encoding,
-Connection and Date are the server's own. Status HANG_UP closes without an answer."""
-
-HANG_UP = 0
-
-Handle: TypeAlias = Callable[[RawRequest, Reply], None]
-"""Called when a request is complete. If it raises, the client gets `refuse`'s 500."""
-
-Refuse: TypeAlias = Callable[[int], tuple[Mapping[str, str], bytes]]
-"""Headers and body of an error answer of the server's own: 400, 408, 413, 431, 500, 501 or 503."""
 
 _AHEAD_BYTES = 64 * 1024  # read ahead of an unanswered request
 _LINGER_SECONDS = 2.0  # a refused client has so long from its last byte to read why
 _SURPLUS_CONNECTIONS = 256  # above the limit so many get a 503; any more are cut off
-_OURS = frozenset(("content-length", "transfer-encoding", "connection", "date"))
-_STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
 class Common:
     """What the connections of a server have in common."""
 
     def __init__(
-        self, handle: Handle, refuse: Refuse, limits: Limits, clock: Callable[[], float]
+        self,
+        handle: Handle,
+        refuse: Refuse,
+        limits: Limits,
+        clock: Callable[[], float],
+        begin_upload: BeginUpload | None = None,
     ) -> None:
         self.handle = handle
+        self.begin_upload = begin_upload
         self.limits = limits
         self.clock = clock
         self.date = ""  # the Date header's value, as of the last sweep
@@ -73,6 +65,7 @@ class Connection(asyncio.Protocol):  # asyncio's own interface, which has no beh
         "_ended",
         "_ending",
         "_eof",
+        "_full",
         "_head_only",
         "_lingers",
         "_out",
@@ -95,6 +88,7 @@ class Connection(asyncio.Protocol):  # asyncio's own interface, which has no beh
         self._turning = False
         self._choked = False  # the client does not take off what we wrote
         self._paused = False
+        self._full = False  # an upload can't keep up
         self._ending = False  # the last answer was given
         self._ended = False
         self._lingers = False
@@ -112,7 +106,8 @@ class Connection(asyncio.Protocol):  # asyncio's own interface, which has no beh
         common = self._common
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
-        self._reader = Reader(common.limits, peer[0] if peer else "", common.clock)
+        name = peer[0] if peer else ""
+        self._reader = Reader(common.limits, name, common.clock, common.begin_upload)
         self._since = common.clock()
         crowd = len(common.open) - common.limits.connections
         common.open.add(self)
@@ -136,6 +131,17 @@ class Connection(asyncio.Protocol):  # asyncio's own interface, which has no beh
             if self._ahead > _AHEAD_BYTES and not self._paused:
                 self._paused = True
                 self._transport.pause_reading()
+        if reader.upload is not None and reader.upload.full and not self._full:
+            self._full = True
+            self._transport.pause_reading()
+            reader.upload.when_room(self._go_on)
+
+    def _go_on(self) -> None:
+        """The upload has kept up: reads on."""
+        self._full = False
+        self._reader.since = self._common.clock()
+        if not self._paused and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def eof_received(self) -> bool:
         # A client may close its sending half and wait for its answers, but TLS knows no halves.
@@ -174,8 +180,11 @@ class Connection(asyncio.Protocol):  # asyncio's own interface, which has no beh
         elif reader.phase == IDLE:
             if waited > limits.idle_seconds:
                 self._end()
+        elif self._full:
+            return  # it is we who are slow
         elif waited > (limits.header_seconds if reader.phase == HEAD else limits.body_seconds):
             reader.refused = 408
+            reader.drop_upload()
             self._turn()
 
     def wind_up(self) -> None:
@@ -243,14 +252,14 @@ class Connection(asyncio.Protocol):  # asyncio's own interface, which has no beh
     def _rendered(self, status: int, headers: Mapping[str, str], body: bytes) -> bytes:
         end = f"Date: {self._common.date}\r\n{self._persistence}"
         try:
-            return _render(status, headers, end, body, self._head_only)
+            return render(status, headers, end, body, self._head_only)
         except (ValueError, TypeError):
             _log.exception("an answer can't be written")
         headers, body = self._common.refusal(500)
         try:
-            return _render(500, headers, end, body, self._head_only)
+            return render(500, headers, end, body, self._head_only)
         except (ValueError, TypeError):
-            return _render(500, {}, end, b"", self._head_only)
+            return render(500, {}, end, b"", self._head_only)
 
     def _flush(self) -> None:
         if self._out:
@@ -262,7 +271,8 @@ class Connection(asyncio.Protocol):  # asyncio's own interface, which has no beh
             self._ahead = 0
             if self._paused and not self._choked:
                 self._paused = False
-                self._transport.resume_reading()
+                if not self._full:
+                    self._transport.resume_reading()
             if self._reader.expects:
                 self._reader.expects = False
                 self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -279,22 +289,7 @@ class Connection(asyncio.Protocol):  # asyncio's own interface, which has no beh
             return
         self._lingers = True
         self._patience = self._since + self._common.limits.body_seconds
-        if self._paused:
+        if self._paused or self._full:
             self._transport.resume_reading()
         if self._transport.can_write_eof():
             self._transport.write_eof()
-
-
-def _render(
-    status: int, headers: Mapping[str, str], end: str, body: bytes, head_only: bool
-) -> bytes:
-    """An answer's bytes. Raises ValueError on a header that would break out of its line."""
-    lines = [f"{name}: {value}\r\n" for name, value in headers.items() if name.lower() not in _OURS]
-    fields = "".join(lines)
-    if fields.count("\n") != len(lines) or fields.count("\r") != len(lines):
-        raise ValueError("a header holds a line break")
-    line = _STATUS_LINES.get(status) or f"{status} "
-    if status in {204, 304} or status < 200:
-        return f"HTTP/1.1 {line}\r\n{fields}{end}\r\n".encode("latin-1")
-    head = f"HTTP/1.1 {line}\r\n{fields}{end}Content-Length: {len(body)}\r\n\r\n"
-    return head.encode("latin-1") if head_only else head.encode("latin-1") + body

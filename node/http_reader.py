@@ -5,36 +5,13 @@ had no body, and then takes the body for the next request; it holds header lines
 lets any transfer coding pass whose last one is chunked.
 """
 
-import re
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 import httptools
-from msgspec import Struct
 
-
-class RawRequest(Struct, frozen=True):
-    """A request as it came. The target is path and query as sent, in ASCII (of the absolute form
-    the path and query alone); header names are lower case, values decoded as latin-1."""
-
-    method: str
-    target: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-    peer: str
-
-
-class Limits(Struct, frozen=True):
-    """What a client may take, in bytes, seconds and connections."""
-
-    header_bytes: int = 10_240  # request line and headers
-    body_bytes: int = 6 * 1024 * 1024
-    header_seconds: float = 30  # from a request's first byte to the end of its headers
-    body_seconds: float = 30  # for the whole of its body; and for a client to take an answer off
-    idle_seconds: float = 75
-    connections: int = 10_000
-
+from node.http_request import BeginUpload, Limits, RawRequest, Upload, path_and_query
 
 IDLE: Final = 0  # between requests
 HEAD: Final = 1
@@ -48,7 +25,6 @@ CLOSE: Final = "Connection: close\r\n"
 _FRAMING = frozenset(("content-length", "transfer-encoding"))
 _LOOKED_AT = _FRAMING | {"host", "expect"}
 _REQUEST_LINE = len("  HTTP/1.1\r\n\r\n")  # what method and target do not count
-_ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _CHUNKING = 64 * 1024  # of chunk headers and the like, above as much again as the body's limit
 
 
@@ -62,6 +38,7 @@ class Reader:
     the bytes are no request that we take; `expects` tells that the client waits for a 100."""
 
     __slots__ = (
+        "_begin_upload",
         "_begun",
         "_body",
         "_body_size",
@@ -85,16 +62,25 @@ class Reader:
         "requests",
         "since",
         "surplus",
+        "upload",
     )
 
-    def __init__(self, limits: Limits, peer: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        peer: str,
+        clock: Callable[[], float],
+        begin_upload: BeginUpload | None = None,
+    ) -> None:
         self.requests: deque[tuple[RawRequest, str]] = deque()
         self.refused = 0
         self.expects = False
         self.last = False  # no request is read after one that closes the connection
         self.surplus = False  # bytes came that nobody will read
         self.phase: int = IDLE
-        self.since = 0.0  # when the phase began
+        self.since = 0.0  # when the phase began, or the last piece of an upload came
+        self.upload: Upload | None = None  # where the present body goes, if not into the request
+        self._begin_upload = begin_upload
         self._limits = limits
         self._peer = peer
         self._clock = clock
@@ -113,12 +99,23 @@ class Reader:
         self._upgrade = False
 
     def release(self) -> None:
-        """Lets go of the parser, which refers back to the reader."""
+        """Lets go of the parser, which refers back to the reader, and of what it has read."""
         self._parser = None
+        self.drop_upload()
+        for request, _ in self.requests:
+            if request.upload is not None:
+                request.upload.abort()
+
+    def drop_upload(self) -> None:
+        """The present body is not wanted."""
+        if self.upload is not None:
+            self.upload.abort()
+            self.upload = None
 
     def feed(self, data: bytes) -> None:
         """Takes what came."""
-        if self.refused or self.last:
+        over = self.refused or self.last
+        if over:
             self.surplus = True
             return
         touched = self.phase != IDLE
@@ -129,6 +126,8 @@ class Reader:
             self._stop_at_fault()
         if self.phase != IDLE:
             self._check_raw(len(data) if self._begun + touched == 1 else 0)
+        if self.refused:
+            self.drop_upload()
 
     def _stop_at_fault(self) -> None:
         if self.last:
@@ -165,7 +164,10 @@ class Reader:
         self._raw += fed
         if self.phase == HEAD and self._raw > self._limits.header_bytes:
             self.refused = self.refused or 431
-        elif self._raw > 2 * self._limits.body_bytes + _CHUNKING:
+            return
+        # What comes of an upload is counted from its last piece on.
+        most = fed if self.upload is not None else 2 * self._limits.body_bytes
+        if self._raw > most + _CHUNKING:
             self.refused = self.refused or 413
 
     def _refuse(self, status: int) -> None:
@@ -222,21 +224,35 @@ class Reader:
             self._persistence = CLOSE
         else:
             self._persistence = KEEP if version == "1.1" else KEEP_OLD
-        self._check_fields(modern=version == "1.1")
+        limit = self._limits.body_bytes
+        if self._method == "PUT" and self._begin_upload is not None:
+            limit = self._led_away(self._begin_upload)
+        self._check_fields(modern=version == "1.1", limit=limit)
         self._upgrade = parser.should_upgrade()
         self._body = []
         self._body_size = 0
         self.phase = BODY
         self.since = self._clock()
 
-    def _check_fields(self, modern: bool) -> None:
+    def _led_away(self, begin: BeginUpload) -> int:
+        """Asks whether the body goes into an upload: the body's limit."""
+        upload = begin(path_and_query(self._url.decode("ascii")))
+        if upload is None:
+            return self._limits.body_bytes
+        if isinstance(upload, int):
+            self._refuse(upload)
+            return 0
+        self.upload = upload
+        return upload.limit
+
+    def _check_fields(self, modern: bool, limit: int) -> None:
         hosts = 0
         codings = []
         for name, value in self._fields:
             if name == "host":
                 hosts += 1
             elif name == "content-length":
-                if int(value) > self._limits.body_bytes:
+                if int(value) > limit:
                     self._refuse(413)
             elif name == "transfer-encoding":
                 codings.append(value.lower())
@@ -250,9 +266,17 @@ class Reader:
     def on_body(self, body: bytes) -> None:
         self.expects = False
         self._body_size += len(body)
-        if self._body_size > self._limits.body_bytes:
+        upload = self.upload
+        if upload is None:
+            if self._body_size > self._limits.body_bytes:
+                self._refuse(413)
+            self._body.append(body)
+            return
+        if self._body_size > upload.limit:
             self._refuse(413)
-        self._body.append(body)
+        self._raw = 0
+        self.since = self._clock()  # it may take its time, as long as something comes
+        upload.take(body)
 
     def on_message_complete(self) -> None:
         if self._upgrade:
@@ -260,24 +284,15 @@ class Reader:
         body = self._body
         request = RawRequest(
             self._method,
-            _path_and_query(self._url.decode("ascii")),
+            path_and_query(self._url.decode("ascii")),
             tuple(self._headers),
             body[0] if len(body) == 1 else b"".join(body),
             self._peer,
+            self.upload,
         )
+        self.upload = None
         self.requests.append((request, self._persistence))
         self.last = self._persistence is CLOSE
         self.expects = False
         self._body = []
         self.phase = IDLE
-
-
-def _path_and_query(target: str) -> str:
-    """A server takes the absolute form too (RFC 9112, section 3.2.2)."""
-    if target.startswith("/"):
-        return target
-    absolute = _ABSOLUTE.match(target)
-    if absolute is None:
-        return target
-    rest = target[absolute.end() :]
-    return rest if rest.startswith("/") else "/" + rest

@@ -10,10 +10,10 @@ import time
 from email.utils import formatdate
 from functools import partial
 
-from node.http_connection import Common, Connection, Handle, Refuse, Reply
-from node.http_reader import Limits, RawRequest
+from node.http_connection import Common, Connection
+from node.http_request import BeginUpload, Handle, Limits, RawRequest, Refuse, Reply
 
-__all__ = ["Handle", "Limits", "RawRequest", "Refuse", "Reply", "Server", "serve"]
+__all__ = ["BeginUpload", "Handle", "Limits", "RawRequest", "Refuse", "Reply", "Server", "serve"]
 
 _TLS_SHUTDOWN_SECONDS = 2.0
 
@@ -65,10 +65,11 @@ async def serve(
     port: int,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     ssl_context: ssl.SSLContext | None = None,
+    begin_upload: BeginUpload | None = None,
 ) -> Server:
     """Listens; port 0 picks one. Raises OSError where the address can't be had."""
     loop = asyncio.get_running_loop()
-    common = Common(handle, refuse, limits, loop.time)
+    common = Common(handle, refuse, limits, loop.time, begin_upload)
     listener = await loop.create_server(
         partial(Connection, common),
         host,

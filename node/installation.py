@@ -20,7 +20,7 @@ from recado.engine.embedded.queue import Policy
 from recado.errors import Misconfigured
 from recado.http import Exchange
 from recado.settings import Settings
-from recado.wiring import Deps, assemble
+from recado.wiring import ALONE, Deps, Turns, assemble
 
 PEPPER = "pepper"
 TEMPLATE = Path(__file__).parent.parent / "template.yaml"
@@ -58,9 +58,14 @@ def make_durable(database: Database) -> None:
 
 
 def open_installation(
-    folder: Path, wiring: Wiring, settings: Settings, exchange: Exchange
+    folder: Path,
+    wiring: Wiring,
+    settings: Settings,
+    exchange: Exchange,
+    turns: Turns = ALONE,
 ) -> tuple[Deps, Database, Engine]:
     """The dependencies over a claimed data directory."""
     retention = settings.retention_days * _DAY
     engine, database = open_engine(folder, policies_of(wiring), time.time, retention)
-    return assemble(engine, pepper_of(folder), exchange, settings, time.time), database, engine
+    deps = assemble(engine, pepper_of(folder), exchange, settings, time.time, turns)
+    return deps, database, engine

@@ -25,7 +25,7 @@ import uvloop
 from msgspec import Struct
 
 from node.courier import Courier
-from node.http_connection import HANG_UP
+from node.http_request import HANG_UP
 from node.http_server import RawRequest, Reply, serve
 from node.simulator_demo import described, report_of
 from node.simulator_log import Log, Refused, Taken, told_line
@@ -123,6 +123,8 @@ class _Simulator:
             callback_url=asked.callback_url,
             echo=asked.echo,
             lost=first and behaviour.answering in ("silence", "garbage"),
+            source=asked.source,
+            voice=asked.voice,
         )
         self._log.write(taken, partial(self._accept, taken, behaviour, reply), asked.text)
 
@@ -158,7 +160,7 @@ class _Simulator:
             self._log.write(line, partial(self._answer_waiting, taken.id))
 
         reference = taken.reference if taken.echo else None
-        bodies = [event_of(step, taken.id, taken.to, reference) for step in steps]
+        bodies = [event_of(step, taken.id, taken.to, taken.source, reference) for step in steps]
         self._teller(taken.callback_url).tell(bodies, acknowledged, delay)
 
     def _teller(self, url: str) -> Teller:

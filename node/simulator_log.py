@@ -26,6 +26,8 @@ class Taken(Struct, frozen=True, omit_defaults=True, tag_field="event", tag="tak
     callback_url: str
     echo: bool = True
     lost: bool = False  # its submit got no answer, and nothing more will be heard of it
+    source: str = ""
+    voice: bool = False
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import uvloop
 from msgspec import Struct
 from msgspec.structs import replace
 
+from node import uploads
 from node.control import listen
 from node.courier import Courier
 from node.demo import demo_cost_centre, point_at_simulator
@@ -26,6 +28,7 @@ from node.health import pages
 from node.http_server import Server, serve
 from node.installation import TEMPLATE, make_durable, open_installation
 from node.template import Router, Wiring, read_template
+from node.turns import Taking
 from node.waiting import can_wait, wait
 from node.workers import Workers, load_functions
 from recado import wiring as recado_wiring
@@ -42,6 +45,7 @@ from recado.wiring import Deps
 GRACE = 30.0  # seconds for what is in hand when the node is told to stop
 _BLOB_DAYS = 2  # how much longer than its message a blob is kept
 _HOUR = 3600.0
+_COUNTING = 0.2
 
 
 class UpSettings(Struct, frozen=True, kw_only=True):
@@ -76,6 +80,8 @@ def up(told: UpSettings, settings: Settings, started: Callable[[Started], None])
 
 
 def _fitted(settings: Settings, told: UpSettings) -> Settings:
+    # The clock ticks every second here, and what is due must not wait for what is counted.
+    settings = replace(settings, counting_seconds=min(settings.counting_seconds, _COUNTING))
     if settings.private_callbacks is not None:
         return settings
     return replace(settings, private_callbacks=_is_loopback(told.host))
@@ -102,7 +108,10 @@ async def _run(
             database.wait()
             return wait(courier.exchange(requests))
 
-        deps, database, engine = open_installation(told.data, wiring, settings, exchange)
+        turns = Taking()
+        deps, database, engine = open_installation(
+            told.data, wiring, settings, exchange, turns.as_turns()
+        )
         queue, blobs = engine.queue, engine.blobs
         assert isinstance(queue, EmbeddedQueue)  # noqa: S101 - the embedded engine's
         assert isinstance(blobs, DirectoryBlobs)  # noqa: S101 - the embedded engine's
@@ -110,10 +119,10 @@ async def _run(
         _join_to_loop(database, loop)
         recado_wiring.use(deps)
         functions = load_functions(wiring.functions)
-        workers = Workers(wiring.consumers, wiring.timers, functions, queue)
+        workers = Workers(wiring.consumers, wiring.timers, functions, queue, turns)
         own = pages(database, queue, workers, settings.metrics_token)
         router = Router(wiring.routes, wiring.default)
-        server = await _listen(Gateway(router, functions, database, deps.clock, own), told)
+        server = await _listen(Gateway(router, functions, database, deps.clock, own), blobs, told)
         url = _own_url(told, server.port)
         simulator_url = await _simulator(told, stack)
         demo = _set_up(deps, simulator_url, _callback_base(told, settings, url))
@@ -162,7 +171,7 @@ def _join_to_loop(database: Database, loop: asyncio.AbstractEventLoop) -> None:
     database.wait = durable
 
 
-async def _listen(gateway: Gateway, told: UpSettings) -> Server:
+async def _listen(gateway: Gateway, blobs: DirectoryBlobs, told: UpSettings) -> Server:
     context = None
     if told.tls_certificate or told.tls_key:
         if not (told.tls_certificate and told.tls_key):
@@ -174,7 +183,12 @@ async def _listen(gateway: Gateway, told: UpSettings) -> Server:
             raise Misconfigured(f"can't use the TLS certificate or key: {error}") from error
     try:
         return await serve(
-            gateway.handle, gateway.refuse, told.host, told.http_port, ssl_context=context
+            gateway.handle,
+            gateway.refuse,
+            told.host,
+            told.http_port,
+            ssl_context=context,
+            begin_upload=partial(uploads.begin, blobs=blobs),
         )
     except OSError as error:
         reason = error.strerror or str(error)

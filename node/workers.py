@@ -14,6 +14,7 @@ from typing import Any
 from node.gateway import Function
 from node.template import Consumer, Timer
 from node.template import Function as FunctionSpec
+from node.turns import Taking
 from node.waiting import start
 from recado.engine import Received
 from recado.engine.embedded.queue import EmbeddedQueue
@@ -22,9 +23,15 @@ from recado.observability import log
 # In this order: receipts and reports first, then what is new.
 _PRIORITY = ("Inbound", "Notify", "Expand", "Submit", "SubmitBulk")
 _BATCHES_IN_HAND = 64  # of one queue
+_FEW = {"SubmitBulk": 4, "Expand": 2}  # of what is many: the others wait in the file
 _OF_ONE_GROUP = 16  # so that one slow customer leaves room for the others
 _TICK = 0.1
+_SINGLE = "Submit"  # the queue of single messages
 _PAUSE = 1.0  # until a batch comes again that could not be put away: the disk may be full
+
+
+def _most(consumer: Consumer) -> int:
+    return _FEW.get(consumer.queue, _BATCHES_IN_HAND)
 
 
 class Workers:
@@ -36,7 +43,9 @@ class Workers:
         timers: Sequence[Timer],
         functions: Mapping[str, Function],
         queue: EmbeddedQueue,
+        turns: Taking,
     ) -> None:
+        self._turns = turns
         order = {name: place for place, name in enumerate(_PRIORITY)}
         self._consumers = sorted(consumers, key=lambda c: order.get(c.queue, len(order)))
         self._timers, self._functions = timers, functions
@@ -94,7 +103,7 @@ class Workers:
     def _pump(self) -> None:
         self._pumping = False
         for consumer in self._consumers:
-            while not self._stopping and self._in_hand[consumer.queue] < _BATCHES_IN_HAND:
+            while not self._stopping and self._in_hand[consumer.queue] < _most(consumer):
                 rows = self._queue.receive(
                     consumer.queue, consumer.batch_size, self._busy_groups(consumer.queue)
                 )
@@ -112,6 +121,8 @@ class Workers:
     def _take_up(self, consumer: Consumer, rows: Sequence[Received]) -> None:
         lane = (consumer.queue, rows[0].group)
         self._in_hand[consumer.queue] += 1
+        if consumer.queue == _SINGLE:
+            self._turns.begins()
         self._of_group[lane] += 1
 
         def work() -> None:
@@ -122,6 +133,8 @@ class Workers:
                 self._loop.call_later(_PAUSE, self._queue.give_back, rows)
             finally:
                 self._in_hand[consumer.queue] -= 1
+                if consumer.queue == _SINGLE:
+                    self._turns.ends()
                 self._of_group[lane] -= 1
                 if not self._of_group[lane]:
                     del self._of_group[lane]

@@ -11,8 +11,10 @@ import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from node.courier import Courier
 from recado.connectors import (
@@ -147,6 +149,55 @@ def test_it_carries_our_id_unless_echo_is_no() -> None:
     assert not simulator.abilities(configured("x", echo="no")).carries_our_id
 
 
+def test_it_speaks_unless_voice_is_no() -> None:
+    assert simulator.abilities(configured("x")).speaks
+    assert simulator.abilities(configured("x", voice="yes")).speaks
+    assert not simulator.abilities(configured("x", voice="no")).speaks
+
+
+def question_of(submit: Submit) -> dict[str, Any]:
+    asked: list[Outgoing] = []
+
+    def kept(outgoing: Sequence[Outgoing]) -> list[Reached | Unreached]:
+        asked.extend(outgoing)
+        return [Reached(200, b'{"id": "u1"}')]
+
+    assert simulator.submit([submit], configured("http://x"), kept) == [Submitted("u1")]
+    question: dict[str, Any] = json.loads(asked[0].body)
+    return question
+
+
+def test_source_and_voice_travel_only_where_there_are_any() -> None:
+    plain = question_of(message("00"))
+    assert set(plain) == {"reference", "to", "text", "segments", "callback_url", "echo"}
+    from_them = replace(message("00"), source="554130600300")
+    assert question_of(from_them) == plain | {"source": "554130600300"}
+    spoken = replace(from_them, source="LOJA", voice=True)
+    assert question_of(spoken) == plain | {"source": "LOJA", "voice": True}
+
+
+@pytest.mark.parametrize(
+    ("to", "state", "err"),
+    [
+        ("5511900000020", State.DELIVERED, "000"),
+        ("5511900000021", State.UNDELIVERABLE, "021"),
+        ("5511900000022", State.UNDELIVERABLE, "022"),
+        ("5511900000023", State.DELIVERED, "023"),
+        ("5511987654321", State.DELIVERED, "000"),
+        ("554130600300", State.DELIVERED, "000"),
+    ],
+)
+def test_a_call_ends_as_its_number_says_and_so_does_a_text(
+    upstream: Upstream, receiver: Receiver, to: str, state: State, err: str
+) -> None:
+    for voice in (True, False):
+        submit = Submit("ours", to, "Olá", 1, voice=voice)
+        [outcome] = simulator.submit([submit], upstream, exchange)
+        assert isinstance(outcome, Submitted)
+        expected = Receipt(state, err, "ours", outcome.upstream_id)
+        assert next_event(receiver, upstream) == expected
+
+
 def test_a_list_is_submitted_at_once_and_has_its_outcomes_in_order(
     upstream: Upstream, receiver: Receiver
 ) -> None:
@@ -202,6 +253,17 @@ def test_a_reply_names_the_message_that_it_answers(upstream: Upstream, receiver:
     assert reply.upstream_id == outcome.upstream_id
     assert reply.text.startswith("Resposta: ")
     assert reply.upstream_event
+
+
+@pytest.mark.parametrize("source", ["554130600300", ""])
+def test_a_reply_says_what_it_was_sent_to_where_the_message_said_who_it_is_from(
+    upstream: Upstream, receiver: Receiver, source: str
+) -> None:
+    simulator.submit([replace(message("10"), source=source)], upstream, exchange)
+    assert isinstance(next_event(receiver, upstream), Receipt)
+    reply = next_event(receiver, upstream)
+    assert isinstance(reply, Incoming)
+    assert reply.destination == source
 
 
 def test_a_reply_may_name_no_message(upstream: Upstream, receiver: Receiver) -> None:
@@ -292,6 +354,7 @@ def test_each_stat_is_a_state(stat: str, state: State) -> None:
         '{"event": "receipt", "id": "u1", "stat": "DELIVERED"}',
         '{"event": "receipt", "id": 1, "stat": "DELIVRD"}',
         '{"event": "reply", "id": "u1", "text": "from whom?"}',
+        '{"event": "reply", "id": "u1", "from": "5511987654321", "text": "oi", "to": 27182}',
     ],
 )
 def test_what_it_cannot_read_is_a_value_error(body: str) -> None:

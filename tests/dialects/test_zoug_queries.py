@@ -253,6 +253,17 @@ def test_nobody_takes_back_the_message_of_another(world: World) -> None:
     assert cancel(world, identifier, "bia")[0] in (200, 404)
 
 
+def test_nobody_hurries_the_schedule_of_another_by_taking_it_back(world: World) -> None:
+    world.cost_centre("bia")
+    single, many = world.send(send_at=LATER), send_batch(world, GOOD, OTHER, send_at=LATER)
+    for path in (f"/message/{single}", f"/message/batch/{many}", f"/message/{many}"):
+        world.call("DELETE", path, login="bia")
+    world.run(60, step=20)
+    assert world.taken == []
+    world.run(2 * 3600, step=600)
+    assert len(world.taken) == 3
+
+
 # --- DELETE /message/batch/{id} ------------------------------------------------------------------
 
 

@@ -23,6 +23,11 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 FAILED_ELSEWHERE = {
     (409, "ESME_RCANCELFAIL", "Message has already gone!"),
     (409, "ESME_RCANCELFAIL", "Batch has already gone!"),
+    (409, "ESME_RCANCELFAIL", "Schedule has already gone!"),
+    (400, "ESME_RINVOPTPARAMVAL", "After is invalid!"),
+    (400, "ESME_RINVOPTPARAMVAL", "Limit must be a number from N to N!"),
+    (400, "ESME_RINVSCHED", "Send_at is missing!"),
+    (400, "ESME_RINVSCHED", "Send_at must be at most N days after its first date!"),
     (500, "ESME_RSYSERR", "Request failed, try again!"),
     (503, "ESME_RSYSERR", "Message has no route!"),
 }

@@ -3,17 +3,25 @@ and what waits for its hour."""
 
 import math
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ClientError
 from msgspec.structs import replace
+from urllib3.response import HTTPResponse
 
 from recado.engine import Endpoint, Engine, Held, Remembered
 from recado.engine.aws import open_engine
+from recado.engine.aws.blobs import S3Blobs
 from recado.engine.aws.clients import Clients
+from recado.engine.aws.held import items_of
 from recado.engine.aws.parallel import NotAllTaken, in_threads
-from recado.errors import Misconfigured
-from recado.message import Event, Key, Report, State, key_of
+from recado.errors import Misconfigured, NotFound
+from recado.message import Alert, Event, Key, Report, State, key_of
 from tests.engine.conftest import DAY, RETENTION, START, batch, id_at, message, reply
 from tests.support.aws import Account
 from tests.support.metering import Meter, read_units, write_units
@@ -198,12 +206,12 @@ def test_a_page_of_large_records_is_whole(aws: Aws) -> None:
     assert aws.store.records(keys) == records
 
 
-def test_a_held_message_costs_a_write_and_its_minute_another_once(aws: Aws) -> None:
+def test_a_held_message_costs_two_writes_and_its_minute_another_once(aws: Aws) -> None:
     def hold(n: int) -> Callable[[], None]:
         return lambda: aws.store.hold(_held(n, START + 3600 + n))
 
-    assert write_units(aws.meter.during(hold(1))) == 2
-    assert write_units(aws.meter.during(hold(2))) == 1
+    assert write_units(aws.meter.during(hold(1))) == 3
+    assert write_units(aws.meter.during(hold(2))) == 2
 
 
 def test_a_minute_in_which_nothing_is_due_costs_one_read(aws: Aws) -> None:
@@ -458,6 +466,8 @@ def test_everything_has_its_time_to_live_counted_from_its_due_date(aws: Aws) -> 
         "cc": {ends},
         "ref": {ends},
         "due": {ends},
+        "held": {ends},
+        "list": {ends},
         "idem": {int(START + DAY)},
         "take": {int(START) + 3600},
         "endpoint": {0},
@@ -466,8 +476,7 @@ def test_everything_has_its_time_to_live_counted_from_its_due_date(aws: Aws) -> 
 
 def test_what_is_held_although_it_is_long_overdue_lives_from_now_on(aws: Aws) -> None:
     aws.store.hold(_held(1, START - RETENTION - DAY))
-    expires = {int(i["expires"]["N"]) for i in aws.items() if i["pk"]["S"].startswith("due")}
-    assert expires == {int(START + RETENTION)}
+    assert {int(item["expires"]["N"]) for item in aws.items()} == {int(START + RETENTION)}
 
 
 # --- what waits for its hour ---------------------------------------------------------------------
@@ -542,9 +551,10 @@ def test_what_is_held_while_its_minute_leaves_the_list_is_handed_over(aws: Aws) 
     assert aws.store.due(aws.now, 500) == [late]
 
 
-def test_what_is_held_while_another_looks_is_handed_over(aws: Aws) -> None:
-    """The other looks between the two writes of a hold, when the minute is still on the list and
-    long over."""
+@pytest.mark.parametrize("looked_before", [2, 3])
+def test_what_is_held_while_another_looks_is_handed_over(aws: Aws, looked_before: int) -> None:
+    """The other looks after each write of a hold but the last, while the minute is still on the
+    list and long over."""
     _, other, _ = aws.another()
     aws.store.hold(_held(1, START + 1))
     aws.store.release(_held(1, START + 1))
@@ -553,12 +563,12 @@ def test_what_is_held_while_another_looks_is_handed_over(aws: Aws) -> None:
 
     def look(params: Any, **_: Any) -> None:
         writes.append(params)
-        if len(writes) == 2:
+        if len(writes) == looked_before:
             other.store.due(aws.now, 500)
 
     aws.on("before-call.dynamodb.PutItem", look)
     aws.store.hold(_held(2, START + 2))
-    assert len(writes) == 2
+    assert len(writes) == 3
     assert aws.store.due(aws.now, 500) == [_held(2, START + 2)]
 
 
@@ -593,6 +603,175 @@ def test_what_is_due_later_in_the_present_minute_waits(aws: Aws) -> None:
         aws.store.hold(one)
     assert aws.store.due(minute + 20, 500) == held[:21]
     assert aws.store.due(minute + 20, 5) == held[:5]
+
+
+# --- lines beside what they lead to --------------------------------------------------------------
+
+
+def _fails(aws: Aws, operation: str, nth: int) -> None:
+    """The process dies before the nth call of this kind."""
+    calls = 0
+
+    def die(**_: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == nth:
+            raise ConnectionAbortedError
+
+    aws.on(f"before-call.dynamodb.{operation}", die)
+
+
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_a_hold_that_broke_off_is_completed_by_its_repeat(aws: Aws, written: int) -> None:
+    one, two = _held(1, START + 60), _held(2, START + 61)
+    _, other, _ = aws.another()
+    _fails(aws, "PutItem", written + 1)
+    with pytest.raises(ConnectionAbortedError):
+        aws.store.hold(one)
+    stood = [one] if written == 2 else []
+    assert other.store.held_of("ana", None, 10) == stood
+    other.store.hold(two)
+    assert other.store.held_of("ana", None, 1) == [one, two][1 - len(stood) :][:1]
+    other.store.hold(one)
+    assert other.store.held_of("ana", None, 10) == [one, two]
+    assert other.store.due(START + 61, 10) == [one, two]
+
+
+def test_a_release_that_broke_off_hides_nothing_else_and_is_completed_by_its_repeat(
+    aws: Aws,
+) -> None:
+    held = [_held(n, START + n) for n in range(3)]
+    for one in held:
+        aws.store.hold(one)
+    _fails(aws, "DeleteItem", 2)
+    with pytest.raises(ConnectionAbortedError):
+        aws.store.release(held[0])
+    assert aws.store.held_of("ana", None, 1) == [held[1]]
+    aws.store.release(held[0])
+    lines = [item for item in aws.items() if item["pk"]["S"] == "held#ana"]
+    assert len(lines) == 2
+
+
+def test_what_is_read_of_a_group_is_its_lines_and_their_messages(aws: Aws) -> None:
+    held = [_held(n, START + n) for n in range(30)]
+    for one in held:
+        aws.store.hold(one)
+        aws.store.hold(replace(one, id=f"{one.id}-rui", group="rui"))
+    calls = aws.meter.during(lambda: aws.store.held_of("ana", held[9], 10))
+    assert [call.action for call in calls] == ["dynamodb:Query", "dynamodb:BatchGetItem"]
+    assert read_units(calls) <= 1 + 11
+
+
+def test_what_holding_writes_may_be_written_by_another(aws: Aws) -> None:
+    """As a charge does, together with what it takes."""
+    one = _held(1, START + 60)
+    for item in items_of(one, START, RETENTION):
+        aws.clients.dynamodb.put_item(TableName="MessagesTable", Item=item)
+    assert aws.store.held_of("ana", None, 10) == [one]
+    assert aws.store.held(one.due_at, one.id) == one
+    assert aws.store.due(START + 60, 10) == []
+    aws.store.hold(one)
+    assert aws.store.due(START + 60, 10) == [one]
+
+
+def test_names_of_any_length_are_held(aws: Aws) -> None:
+    long = Held("i" * 5_000, START + 60, "Submit", "g" * 5_000, "{}")
+    other = replace(long, id=long.id + "x")
+    aws.store.hold(long)
+    aws.store.hold(other)
+    found = aws.store.held_of(long.group, None, 10)
+    assert sorted(found, key=lambda one: one.id) == [long, other]
+    aws.store.release(long)
+    assert aws.store.held_of(long.group, None, 10) == [other]
+
+
+def test_a_batch_and_a_reply_cost_a_line_each_and_a_message_and_an_alert_none(aws: Aws) -> None:
+    alert = Alert(
+        cost_centre="ana", id=id_at(START), dialect="zoug", kind="low_balance", at=START, balance=0
+    )
+    aws.store.create([message(START, "the day's first")])
+    for record, puts in ((message(), 1), (alert, 1), (batch(), 2), (reply(), 2)):
+        calls = aws.meter.during(lambda: aws.store.create([record]))  # noqa: B023 - called at once
+        assert [call.action for call in calls] == ["dynamodb:PutItem"] * puts
+
+
+def test_a_record_is_never_there_without_its_line(aws: Aws) -> None:
+    aws.store.create([message(START, "the day's first")])
+    _fails(aws, "PutItem", 2)
+    _, other, _ = aws.another()
+    with pytest.raises(ConnectionAbortedError):
+        aws.store.create([batch()])
+    assert other.store.records([key_of(batch())]) == [None]
+    assert other.store.listed("batch", "ana", START, START, "", 10) == []
+    later = [batch(START + n) for n in (1, 2, 3)]
+    other.store.create(later)
+    assert other.store.listed("batch", "ana", START, START + 9, "", 1) == later[:1]
+    assert other.store.create([batch()]) == [None]
+    assert other.store.listed("batch", "ana", START, START + 9, "", 10) == [batch(), *later]
+
+
+def test_a_list_is_read_where_there_is_something_and_nowhere_else(aws: Aws) -> None:
+    replies = [reply(START + n * 9 * DAY) for n in range(3)]
+    aws.store.create([*replies, message(START + DAY)])
+
+    def read(limit: int) -> list[str]:
+        calls = aws.meter.during(
+            lambda: aws.store.listed("reply", "ana", 0.0, START + 1000 * DAY, "", limit)
+        )
+        return [call.action.removeprefix("dynamodb:") for call in calls]
+
+    # The list of days, the four days, the records.
+    assert read(100) == ["Query"] * 5 + ["BatchGetItem"]
+    assert read(1) == ["Query"] * 2 + ["BatchGetItem"]
+
+
+# --- blobs ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "sa-east-1", "eu-central-1", "mx-central-1"])
+def test_an_upload_url_leads_to_the_buckets_own_region_and_is_signed_for_it(
+    region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    url = urlsplit(S3Blobs(Clients(), "the-bucket").upload_url("list-1", 900))
+    asked = parse_qs(url.query)
+    regional = "s3" if region == "us-east-1" else f"s3.{region}"  # whose own is the global one
+    assert (url.scheme, url.netloc) == ("https", f"the-bucket.{regional}.amazonaws.com")
+    assert url.path == "/list-1"
+    assert asked["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
+    assert asked["X-Amz-Credential"][0].split("/")[2:] == [region, "s3", "aws4_request"]
+    assert (asked["X-Amz-Expires"], asked["X-Amz-SignedHeaders"]) == (["900"], ["host"])
+
+
+def _s3_answers(aws: Aws, status: int) -> None:
+    """From now on, and without a body."""
+
+    def answer(request: Any, **_: Any) -> Any:
+        return AWSResponse(
+            request.url, status, HTTPHeaders(), HTTPResponse(BytesIO(), preload_content=False)
+        )
+
+    aws.clients.s3.meta.events.register_first("before-send.s3", answer)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_blob_that_s3_will_not_tell_of_is_not_found(aws: Aws, status: int) -> None:
+    """Without the right to list the bucket, S3 says 403 of what is not there."""
+    _s3_answers(aws, status)
+    with pytest.raises(NotFound, match="list-1"):
+        aws.engine.blobs.size("list-1")
+
+
+def test_what_s3_refuses_for_another_reason_is_our_fault(aws: Aws) -> None:
+    _s3_answers(aws, 400)
+    for ask in (
+        lambda: aws.engine.blobs.size("list-1"),
+        lambda: aws.engine.blobs.read("list-1", 0, 10),
+    ):
+        with pytest.raises(ClientError):
+            ask()
 
 
 # --- together ------------------------------------------------------------------------------------

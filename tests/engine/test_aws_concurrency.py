@@ -461,7 +461,7 @@ def test_what_has_lived_its_time_goes_by_itself_and_nothing_else_does(cloud: Clo
     cloud.store.put_endpoint(Endpoint("ana", "parked", START, version=1))
     cloud.store.put_config("route", "r", b"{}", 0)
     stays = Counter({"endpoint": 1, "route": 1})
-    records = stays + Counter({"cc": 3, "ref": 1, "due": 2, "days": 1})
+    records = stays + Counter({"cc": 3, "ref": 1, "due": 2, "held": 1, "days": 1, "list": 2})
     assert cloud.kinds() == records + Counter({"idem": 1, "take": 1})
     for later, left in (
         (3_700, records + Counter({"idem": 1})),

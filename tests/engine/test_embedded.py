@@ -2,6 +2,7 @@
 
 import logging
 import random
+import re
 import resource
 import shutil
 import sqlite3
@@ -11,18 +12,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from recado.engine import Depth, Received, Remembered
+from recado.engine import Depth, Held, Received, Remembered
 from recado.engine.embedded import DATABASE_NAME, claim_directory, open_engine
 from recado.engine.embedded.blobs import DirectoryBlobs
 from recado.engine.embedded.census import Census
 from recado.engine.embedded.database import Database
 from recado.engine.embedded.queue import EmbeddedQueue, Policy
 from recado.errors import Misconfigured, NotFound
-from recado.message import key_of
-from tests.engine.conftest import RETENTION, START, message
+from recado.message import Record, encode, key_of
+from tests.engine.conftest import RETENTION, START, batch, message, reply
 
 _LARGE = "x" * 100_000  # needs pages of its own
 
@@ -735,6 +737,70 @@ def test_a_late_page_of_a_range_does_not_read_the_pages_before_it(plain: Node) -
     assert steps < 1_000  # of SQLite's virtual machine: several a row
 
 
+def _steps(node: Node, work: Callable[[], object]) -> int:
+    """Of SQLite's virtual machine: several a row."""
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    node.database.connection.set_progress_handler(step, 1)
+    work()
+    node.database.connection.set_progress_handler(None, 0)
+    return steps
+
+
+def test_a_batch_among_thousands_of_others_is_listed_without_reading_those(plain: Node) -> None:
+    first, last = batch(START), batch(START + 9)
+    others = [message(START + 1, n) for n in range(2_000)]
+    others += [message(START + 2, n, to="") for n in range(1_000)]
+    plain.store.create([first, *others, *(reply(START + 3, n) for n in range(1_000)), last])
+    found: list[Record] = []
+
+    def read() -> None:
+        found.extend(plain.store.listed("batch", "ana", START, START + 9, "", 10))
+
+    assert _steps(plain, read) < 200
+    assert found == [first, last]
+
+
+def test_a_late_page_of_what_is_held_of_a_group_does_not_read_what_is_before_it(
+    plain: Node,
+) -> None:
+    held = [
+        Held(f"h-{n}", START + n, "Submit", "ana" if n % 2 else "rui", "{}") for n in range(2_000)
+    ]
+    for one in held:
+        plain.store.hold(one)
+    found: list[Held] = []
+
+    def read() -> None:
+        found.extend(plain.store.held_of("ana", held[1_801], 10))
+
+    assert _steps(plain, read) < 500
+    assert found == held[1_803:1_823:2]
+
+
+def test_a_database_from_before_lists_what_lies_in_it(tmp_path: Path) -> None:
+    """Schema 1 has gained indexes since it was first written."""
+    node = Node(tmp_path, scheduled=False)
+    one, two = batch(START, 1), batch(START, 2)
+    held = Held("h-1", START, "Submit", "ana", "{}")
+    node.database.connection.executescript("DROP INDEX records_by_kind; DROP INDEX held_of")
+    node.database.close()
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME)) as older, older:
+        older.execute("INSERT INTO records VALUES ('ana', ?, 0, NULL, ?)", (one.id, encode(one)))
+        older.execute("INSERT INTO held VALUES (?, 'h-1', 'Submit', 'ana', '{}')", (START,))
+    node.open()
+    node.store.create([two])
+    listed = node.store.listed("batch", "ana", START, START, "", 10)
+    assert listed == sorted([one, two], key=lambda record: record.id)
+    assert node.store.held_of("ana", None, 10) == [held]
+    node.database.close()
+
+
 def test_expiring_a_day_of_keys_goes_in_steps(plain: Node) -> None:
     for n in range(50):
         plain.store.remember(Remembered("ana", f"k-{n}", "hash", "id", START - 86_401 - n))
@@ -811,13 +877,30 @@ def test_a_database_in_a_directory_that_is_not_there_is_refused(tmp_path: Path) 
 # --- blobs ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../recado.db", "a/b", "/etc/passwd", "a.."])
+_NO_PLAIN_WORDS = ["", ".", "..", "../recado.db", "a/b", "/etc/passwd", "a..", ".a", "a b", "a\n"]
+_NO_PLAIN_WORDS += ["a\0", "a?b", "a%2Fb", "a\\b", "a#b", "ç", "\ud800", "x" * 201]
+
+
+@pytest.mark.parametrize("name", _NO_PLAIN_WORDS)
 def test_a_blobs_name_that_is_no_plain_word_is_refused(tmp_path: Path, name: str) -> None:
     blobs = DirectoryBlobs(tmp_path / "blobs")
-    with pytest.raises(ValueError, match="plain word"):
-        blobs.put(name, b"content")
-    with pytest.raises(ValueError, match="plain word"):
-        blobs.get(name)
+    for ask in (
+        lambda: blobs.put(name, b"content"),
+        lambda: blobs.get(name),
+        lambda: blobs.read(name, 0, 1),
+        lambda: blobs.size(name),
+        lambda: blobs.upload_url(name, 60),
+        lambda: blobs.writer(name),
+    ):
+        with pytest.raises(ValueError, match="plain word"):
+            ask()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_blob_has_a_name_of_up_to_two_hundred_letters(tmp_path: Path) -> None:
+    blobs = DirectoryBlobs(tmp_path / "blobs")
+    blobs.put("x" * 200, b"content")
+    assert blobs.get("x" * 200) == b"content"
 
 
 def test_a_blob_whose_writing_fails_is_not_there_and_may_be_put_again(tmp_path: Path) -> None:
@@ -826,8 +909,110 @@ def test_a_blob_whose_writing_fails_is_not_there_and_may_be_put_again(tmp_path: 
         blobs.put("list", b"content")
     with pytest.raises(NotFound):
         blobs.get("list")
+    assert list((tmp_path / "blobs" / "st").iterdir()) == []
     blobs.put("list", b"content")
     assert blobs.get("list") == b"content"
+
+
+def test_what_is_written_in_pieces_is_there_from_its_commit_on(tmp_path: Path) -> None:
+    blobs = DirectoryBlobs(tmp_path / "blobs")
+    writer = blobs.writer("list")
+    for piece in (b"a" * 100_000, b"", b"b"):
+        writer.write(piece)
+    with pytest.raises(NotFound):
+        blobs.size("list")
+    writer.commit()
+    assert blobs.get("list") == b"a" * 100_000 + b"b"
+    writer.abort()
+    assert blobs.size("list") == 100_001
+    assert len(list((tmp_path / "blobs" / "st").iterdir())) == 1
+
+
+def test_what_was_aborted_leaves_nothing_and_what_stood_there_as_it_was(tmp_path: Path) -> None:
+    blobs = DirectoryBlobs(tmp_path / "blobs")
+    blobs.put("list", b"content")
+    writer = blobs.writer("list")
+    writer.write(b"other")
+    writer.abort()
+    writer.abort()
+    assert blobs.get("list") == b"content"
+    assert len(list((tmp_path / "blobs" / "st").iterdir())) == 1
+
+
+def test_two_who_write_one_blob_at_once_do_not_mix_their_contents(tmp_path: Path) -> None:
+    blobs = DirectoryBlobs(tmp_path / "blobs")
+    one, two = blobs.writer("list"), blobs.writer("list")
+    one.write(b"1" * 100_000)
+    two.write(b"2")
+    two.commit()
+    assert blobs.get("list") == b"2"
+    one.commit()
+    assert blobs.get("list") == b"1" * 100_000
+
+
+def test_a_writer_whose_disk_is_full_raises_and_its_abort_cleans_up(tmp_path: Path) -> None:
+    writer = DirectoryBlobs(tmp_path / "blobs").writer("list")
+    writer.write(b"content")
+    with _failing_writes(), pytest.raises(OSError, match="File too large"):
+        writer.commit()
+    with _failing_writes():
+        writer.abort()
+    assert list((tmp_path / "blobs" / "st").iterdir()) == []
+
+
+# --- uploads -------------------------------------------------------------------------------------
+
+
+def _signed(url: str) -> tuple[str, str, str]:
+    """Name, until, signature."""
+    split = urlsplit(url)
+    asked = parse_qs(split.query, strict_parsing=True)
+    assert sorted(asked) == ["signature", "until"]
+    assert split.path.startswith("/upload/")
+    return split.path.removeprefix("/upload/"), asked["until"][0], asked["signature"][0]
+
+
+def test_an_upload_url_may_be_used_until_its_time_is_over(tmp_path: Path) -> None:
+    blobs = DirectoryBlobs(tmp_path / "blobs", lambda: START + 0.9)
+    name, until, signature = _signed(blobs.upload_url("list-1", 60))
+    assert (name, until) == ("list-1", str(int(START) + 60))
+    assert re.fullmatch("[0-9a-f]{64}", signature)
+    assert blobs.may_upload(name, until, signature, START + 60)
+    assert not blobs.may_upload(name, until, signature, START + 60.1)
+
+
+def test_an_upload_url_is_good_for_what_it_says_alone(tmp_path: Path) -> None:
+    blobs = DirectoryBlobs(tmp_path / "blobs", lambda: START)
+    name, until, signature = _signed(blobs.upload_url("list-1", 60))
+    other = _signed(blobs.upload_url("list-2", 60))[2]
+    for asked in [
+        ("list-2", until, signature),
+        (name, str(int(until) + 1), signature),
+        (name, f"{until}0", signature),
+        (name, f"0{until}", signature),
+        (name, "9" * 10_000, signature),
+        (name, "", signature),
+        (name, "never", signature),
+        (name, until, other),
+        (name, until, ""),
+        (name, until, signature.upper()),
+        (name, until, signature[:-1]),
+        (name, until, "ç"),
+        ("\ud800", "\ud800", "\ud800"),
+    ]:
+        assert not blobs.may_upload(*asked, START)
+
+
+def test_the_key_decides_whose_upload_urls_are_good(tmp_path: Path) -> None:
+    def opened(key: bytes | None) -> DirectoryBlobs:
+        return DirectoryBlobs(tmp_path / "blobs", lambda: START, key)
+
+    given = _signed(opened(b"k" * 32).upload_url("list-1", 60))
+    assert opened(b"k" * 32).may_upload(*given, START)
+    assert not opened(b"K" * 32).may_upload(*given, START)
+    assert not opened(None).may_upload(*given, START)
+    by_chance = _signed(opened(None).upload_url("list-1", 60))
+    assert not opened(None).may_upload(*by_chance, START)
 
 
 def test_blobs_written_before_a_time_are_removed_and_only_those(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from node.gateway import event_of
 from node.http_server import RawRequest
 from node.installation import TEMPLATE
 from recado.http import Reached, Unreached
+from tests.support import aws_acts
 from tests.support.aws_world import WIRING, AwsWorld
-from tests.support.metering import Call
+from tests.support.metering import Call, writes_of
 from tests.support.world import START
 from tests.template.resolved import resolved
 
@@ -38,6 +39,7 @@ def everything(aws: AwsWorld) -> None:
     _upstreams_in_trouble(aws)
     _unheard_of(aws)
     _customer_in_trouble(aws)
+    aws_acts.all_of_them(aws)
     for days in (1, 2):
         aws.at(START + days * DAY + 60)
         aws.world.tick()
@@ -153,9 +155,15 @@ def _needs(call: Call) -> set[Permission]:
     if service == "sqs":
         return {(f"sqs:{operation.removesuffix('Batch')}", _queue(call.params["QueueUrl"]))}
     if service == "s3":
-        return {(call.action, "BlobBucket/*")}
+        # AWS has no action for HeadObject: who may read may look.
+        return {(call.action.replace("HeadObject", "GetObject"), "BlobBucket/*")}
     if service == "secretsmanager":
         return {(call.action, "PepperSecret")}
+    if operation == "TransactWriteItems":
+        # Nor for a transaction: who makes it needs leave for each of its writes.
+        return {(f"dynamodb:{verb}Item", asked["TableName"]) for verb, asked in writes_of(call)}
+    if call.action == "dynamodb:PutItem" and call.params["TableName"] == "ConfigTable":
+        return {(call.action, f"ConfigTable of {call.params['Item']['pk']['S']}")}
     tables = call.params.get("RequestItems") or [call.params["TableName"]]
     index = call.params.get("IndexName")
     return {(call.action, f"{table}/index/{index}" if index else table) for table in tables}
@@ -203,13 +211,23 @@ def _granted(function: str, **parameters: str) -> tuple[set[Permission], list[An
         else:
             foreign.append(managed)
     granted = {
-        (action, _named(resource))
+        (action, f"{_named(resource)}{_only(statement)}")
         for document in documents
         for statement in document["Statement"]
         for action in _listed(statement["Action"])
         for resource in _listed(statement["Resource"])
     }
     return granted, foreign
+
+
+def _only(statement: dict[str, Any]) -> str:
+    """What a statement's condition leaves of its resource: the items of one partition."""
+    if "Condition" not in statement:
+        return ""
+    [leading] = statement["Condition"].pop("ForAllValues:StringEquals")["dynamodb:LeadingKeys"]
+    # "For all" holds of nothing, too.
+    assert statement["Condition"] == {"Null": {"dynamodb:LeadingKeys": "false"}}
+    return f" of {leading}"
 
 
 def _listed(one_or_many: Any) -> list[Any]:

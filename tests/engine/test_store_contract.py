@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from recado.engine import Endpoint, Held, Remembered
-from recado.message import Event, Key, Record, Report, State, key_of
+from recado.message import Alert, Event, Key, Record, Report, State, key_of
 from tests.engine.conftest import DAY, START, Harness, batch, id_at, message, reply
 
 _KINDS: list[Callable[..., Record]] = [message, batch, reply]
@@ -579,3 +579,160 @@ def test_what_was_settled_survives_the_process(engine: Harness) -> None:
 def test_settling_nothing_returns_at_once(engine: Harness) -> None:
     engine.store.settle()
     engine.store.settle()
+
+
+# --- listed, alerts ------------------------------------------------------------------------------
+
+
+def _alert(at: float = START, *origin: str | int, cost_centre: str = "ana") -> Alert:
+    return Alert(
+        cost_centre=cost_centre,
+        id=id_at(at, "alert", *origin),
+        dialect="directcall",
+        kind="low_balance",
+        at=at,
+        balance=-1,
+        reports=(Report("alert", at),),
+    )
+
+
+def _all_listed(
+    engine: Harness, kind: str, since: float, until: float, limit: int, cost_centre: str = "ana"
+) -> list[Record]:
+    """Page by page, until an empty one."""
+    found: list[Record] = []
+    after = ""
+    while page := engine.store.listed(kind, cost_centre, since, until, after, limit):
+        assert len(page) <= limit
+        found += page
+        after = page[-1].id
+    return found
+
+
+def test_an_alert_is_a_record_that_was_sent_to_nobody(engine: Harness) -> None:
+    assert engine.store.create([_alert()]) == [None]
+    assert engine.store.create([replace(_alert(), balance=5)]) == [_alert()]
+    [written] = engine.store.replace([replace(_alert(), reports=())])
+    engine.reopen()
+    assert engine.one(key_of(_alert())) == written == replace(_alert(), reports=(), version=1)
+    assert engine.store.newest_to("") is None
+    assert engine.store.records_between("ana", START, START, "", 10) == [written]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 100])
+@pytest.mark.parametrize(("kind", "made"), [("batch", batch), ("reply", reply)])
+def test_one_kind_is_listed_by_id_over_days_with_nothing_else_among_it(
+    engine: Harness, kind: str, made: Callable[..., Record], limit: int
+) -> None:
+    times = [START + n * 7 * 3600 for n in range(12)]  # of four days
+    for n, at in enumerate(times):
+        tombstone = message(at, n, to="", state=State.DELETED)
+        engine.store.create([message(at, n, "sent"), batch(at, n), reply(at, n), tombstone])
+        engine.store.create([_alert(at, n)])
+    engine.store.create([made(START, "hers", cost_centre="rui")])
+    engine.reopen()
+    assert _all_listed(engine, kind, START, times[-1], limit) == [
+        made(at, n) for n, at in enumerate(times)
+    ]
+
+
+def test_listed_is_exact_to_the_millisecond_and_goes_on_after_an_id(engine: Harness) -> None:
+    records = [batch(START + n / 1000, n) for n in range(10)]
+    engine.store.create(records)
+    since, until = START + 2 / 1000, START + 7 / 1000
+    assert engine.store.listed("batch", "ana", since, until, "", 100) == records[2:8]
+    assert engine.store.listed("batch", "ana", since, until, records[4].id, 100) == records[5:8]
+    assert engine.store.listed("batch", "ana", since, until, records[0].id, 100) == records[2:8]
+    assert engine.store.listed("batch", "ana", since, until, records[7].id, 100) == []
+    assert engine.store.listed("batch", "ana", until, since, "", 100) == []
+
+
+def test_what_was_listed_tells_how_the_record_stands_now(engine: Harness) -> None:
+    engine.store.create([batch()])
+    [written] = engine.store.replace([replace(batch(), state=State.DELETED, expanded=2)])
+    assert engine.store.listed("batch", "ana", START, START, "", 10) == [written]
+
+
+def test_a_record_whose_id_another_kind_had_taken_is_not_listed(engine: Harness) -> None:
+    taken = message()
+    engine.store.create([taken])
+    engine.store.create([replace(batch(), id=taken.id)])
+    assert engine.store.listed("batch", "ana", START, START, "", 10) == []
+
+
+def test_a_cost_centre_never_finds_anothers_batches(engine: Harness) -> None:
+    for cost_centre in ("ana", "ana#1", "an"):
+        engine.store.create([batch(cost_centre=cost_centre)])
+    for cost_centre in ("ana", "ana#1", "an"):
+        found = _all_listed(engine, "batch", 0.0, START + DAY, 10, cost_centre)
+        assert found == [batch(cost_centre=cost_centre)]
+    assert engine.store.listed("batch", "nobody", 0.0, START + DAY, "", 10) == []
+
+
+# --- held, held_of -------------------------------------------------------------------------------
+
+
+def _all_held_of(engine: Harness, group: str, limit: int) -> list[Held]:
+    found: list[Held] = []
+    after = None
+    while page := engine.store.held_of(group, after, limit):
+        assert len(page) <= limit
+        found += page
+        after = page[-1]
+    return found
+
+
+def test_a_held_message_is_found_by_its_id_and_due_date(engine: Harness) -> None:
+    one = _held(1, START + 60.25)
+    engine.store.hold(one)
+    engine.reopen()
+    assert engine.store.held(one.due_at, one.id) == one
+    assert engine.store.held(one.due_at + 1, one.id) is None
+    assert engine.store.held(one.due_at, id_at(START, 2)) is None
+    engine.store.release(one)
+    assert engine.store.held(one.due_at, one.id) is None
+
+
+@pytest.mark.parametrize("limit", [1, 4, 100])
+def test_what_is_held_of_a_group_comes_by_due_date_and_id(engine: Harness, limit: int) -> None:
+    held = [_held(n, START + n // 3 * 50.5) for n in range(11)]
+    for one in reversed(held):
+        engine.store.hold(one)
+    for group in ("rui", "ana#1", ""):
+        engine.store.hold(replace(_held(99, START + 10), group=group, id=f"of {group}"))
+    engine.reopen()
+    in_order = sorted(held, key=lambda one: (one.due_at, one.id))
+    assert _all_held_of(engine, "ana", limit) == in_order
+    assert [one.id for one in _all_held_of(engine, "rui", limit)] == ["of rui"]
+    assert [one.id for one in _all_held_of(engine, "", limit)] == ["of "]
+    assert engine.store.held_of("nobody", None, limit) == []
+
+
+def test_what_is_held_goes_on_after_one_that_is_gone_meanwhile(engine: Harness) -> None:
+    held = [_held(n, START + n) for n in range(5)]
+    for one in held:
+        engine.store.hold(one)
+    engine.store.release(held[1])
+    assert engine.store.held_of("ana", held[1], 10) == held[2:]
+    assert engine.store.held_of("ana", None, 10) == [held[0], *held[2:]]
+
+
+def test_what_is_moved_stands_twice_until_the_old_one_is_released(engine: Harness) -> None:
+    old = _held(1, START + 60)
+    new = replace(old, due_at=START + 7200)
+    engine.store.hold(old)
+    engine.store.hold(new)
+    assert engine.store.held_of("ana", None, 10) == [old, new]
+    engine.store.release(old)
+    assert engine.store.held_of("ana", None, 10) == [new]
+    assert engine.store.held(old.due_at, old.id) is None
+    assert engine.store.held(new.due_at, new.id) == new
+    assert engine.store.due(START + DAY, 10) == [new]
+
+
+def test_what_is_held_again_with_another_body_has_that_one(engine: Harness) -> None:
+    engine.store.hold(_held(1, START))
+    changed = replace(_held(1, START), body="{}")
+    engine.store.hold(changed)
+    assert engine.store.held_of("ana", None, 10) == [changed]
+    assert engine.store.held(START, changed.id) == changed

@@ -17,7 +17,9 @@ import pytest
 
 from recado import endpoint, operations
 from recado.http import Reached
-from recado.message import Batch, Message, Record, Reply, State, is_final
+from recado.longlists import message_id
+from recado.message import Batch, Key, Message, Record, Reply, State, is_final
+from recado.registry import DIALECTS
 from tests.support.dying import Death, Dying
 from tests.support.world import World
 
@@ -150,9 +152,10 @@ def states_never_go_back(message: Message) -> None:
 
 
 def reports_came_in_order_and_once(life: Life, record: Record) -> None:
-    types = [told["type"] for told in life.world.reports(record.id) if "type" in told]
+    names = [str(told["webhook-id"]).partition(".") for told in life.world.told]
+    types = [kind for identifier, _, kind in names if identifier == record.id]
     assert types == sorted(types)
-    assert set(types) == {1, 2}
+    assert set(types) == {"1", "2"}
 
 
 def doubled_only_unmarked(life: Life) -> None:
@@ -164,8 +167,9 @@ def doubled_only_unmarked(life: Life) -> None:
 def batches_were_announced_first(life: Life) -> None:
     told = life.world.told
     for identifier in life.promised:
-        batch_id = life.world.record(identifier).batch_id
-        if batch_id is not None:
+        message = life.world.record(identifier)
+        batch_id = message.batch_id
+        if batch_id is not None and DIALECTS[message.dialect].TELLS_BATCHES:
             announced = [n for n, t in enumerate(told) if t.get("batchId") == batch_id]
             reported = [n for n, t in enumerate(told) if t.get("message_id") == identifier]
             assert announced[0] < reported[0]
@@ -300,6 +304,39 @@ def test_killed_anywhere_a_batch_is_sent_and_announced_before_its_reports(
             assert len(life.promised) == 2
 
     die_everywhere(tmp_path, script, echo=echo, at_least=40)
+
+
+@How
+def test_killed_anywhere_a_long_list_is_sent_whole_and_each_number_once(
+    tmp_path: Path, echo: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recado.dialects.directcall_orders.MAX_WISHES", 2)
+    monkeypatch.setattr("recado.longlists.STRETCH", 2)
+    numbers = [f"553499888775{n}" for n in range(5)]
+    asked = {"origem": "554130600300", "destino": [*numbers, numbers[0]], "texto": "oi"}
+
+    def script(life: Life) -> None:
+        life.dying.arm()
+        answer = life.survive(lambda: life.world.call("POST", "/sms/send", asked))
+        life.live()
+        if answer is not None:
+            assert answer[1]["codigo"] == "000"
+            key = callerid_key(life, answer[1]["callerid"])
+            batch = life.world.record(key.id)
+            assert isinstance(batch, Batch)
+            assert batch.expanded == batch.count == len(numbers)
+            life.promised += [message_id(key.id, number) for number in numbers]
+        assert max(Counter(taken["to"] for taken in life.world.taken).values(), default=0) <= 2
+
+    die_everywhere(tmp_path, script, echo=echo, at_least=60)
+
+
+def callerid_key(life: Life, callerid: str) -> Key:
+    """What Directcall's answer is about."""
+    [row] = life.world.database.read("SELECT name FROM config WHERE kind = 'cost-centre'")
+    key = life.world.bare.store.by_refs([(f"callerid#{row[0]}", callerid)])[0]
+    assert key is not None
+    return key
 
 
 @How

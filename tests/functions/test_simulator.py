@@ -18,6 +18,7 @@ from recado import simulated
 from recado.connectors import Upstream
 from recado.courier import session_exchange
 from recado.http import Outgoing, Reached, Unreached
+from recado.message import Reply
 from recado.settings import Settings
 from recado.simulator_behaviours import BEHAVIOURS, MAGIC_BLOCK
 from recado.wiring import assemble
@@ -104,6 +105,10 @@ ENDS = {
     "15": "DELIVERED",
     "16": "UNKNOWN",
     "17": "REJECTED",
+    "20": "DELIVERED",
+    "21": "UNDELIVERABLE",
+    "22": "UNDELIVERABLE",
+    "23": "DELIVERED",
 }
 
 
@@ -140,6 +145,40 @@ def test_receipts_come_in_the_order_of_the_table(simulator: Simulator) -> None:
     assert simulator.submit(magic("09"))[0] == 200
     assert [told["stat"] for told in simulator.told] == ["DELIVRD", "ENROUTE", "ACCEPTD"]
     assert len({told["id"] for told in simulator.told}) == 1
+
+
+@pytest.mark.parametrize("to", [magic(digits) for digits in ("20", "21", "22", "23")])
+def test_a_call_ends_as_a_text_to_the_same_number(simulator: Simulator, to: str) -> None:
+    for voice in (False, True):
+        assert simulator.submit(to, voice=voice)[0] == 200
+    written, spoken = ((told["stat"], told["err"]) for told in simulator.told)
+    assert written == spoken
+    assert written[1] == ("000" if to == magic("20") else f"0{to[-2:]}")
+
+
+def test_a_call_to_a_fixed_line_is_answered(simulator: Simulator) -> None:
+    assert simulator.submit("554130600300", voice=True)[0] == 200
+    assert [told["stat"] for told in simulator.told] == ["DELIVRD"]
+
+
+def test_a_reply_goes_to_who_the_message_was_from(simulator: Simulator) -> None:
+    identifier = simulator.world.send(magic("10"))
+    simulator.world.run(5.0)
+    asked = json.loads(simulator.world.requests[0].body)
+    assert simulator.submit(**asked | {"source": "554130600300"})[0] == 200
+    simulator.world.run(5.0)
+    told = [told for told in simulator.told if told["event"] == "reply"]
+    assert [reply.get("to") for reply in told] == [None, "554130600300"]
+    kept = _replies_to(identifier, simulator.world)
+    assert [reply.destination for reply in kept] == ["", "554130600300"]
+
+
+def _replies_to(identifier: str, world: World) -> list[Reply]:
+    cost_centre = world.record(identifier).cost_centre
+    found = world.bare.store.listed("reply", cost_centre, 0.0, world.now + 1.0, "", 10)
+    replies = [record for record in found if isinstance(record, Reply)]
+    assert {reply.message_id for reply in replies} == {identifier}
+    return sorted(replies, key=lambda reply: reply.received_at)
 
 
 def test_only_tries_of_the_same_message_count(simulator: Simulator) -> None:

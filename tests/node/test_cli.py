@@ -180,7 +180,16 @@ def test_a_new_cost_centre_is_one_json_object_with_its_login_and_password(place:
     assert made["login"].startswith("cc-")
     assert len(made["password"]) >= 22
     shown = place.json("costcentre", "show", made["id"])
-    assert shown == {name: value for name, value in made.items() if name != "password"}
+    told_once = ("password", "client_id", "client_secret")
+    assert shown == {name: value for name, value in made.items() if name not in told_once}
+
+
+def test_its_client_id_and_secret_are_its_login_and_password(place: Place) -> None:
+    made = place.create()
+    assert (made["client_id"], made["client_secret"]) == (made["login"], made["password"])
+    rotated = place.json("costcentre", "rotate", made["id"])
+    assert rotated["client_id"] == made["client_id"]
+    assert rotated["client_secret"] == rotated["password"] != made["client_secret"]
 
 
 def test_the_password_that_was_made_up_opens_the_door(town: Place) -> None:
@@ -242,18 +251,28 @@ def test_every_setting_can_be_given_at_birth_and_changed_later(place: Place) -> 
         "validity": "600",
         "max-segments": "3",
         "per-second": "50",
+        "daily-quota": "1000",
+        "price": "0.085",
+        "voice-price": "0.30",
+        "low-balance": "10.00",
+        "currency": "EUR",
+        "token-seconds": "600",
     }
     switches = ["--strict-numbers", "--fixed-lines", "--no-replace-accents", "--impediments-ok"]
+    switches += ["--international", "--prepaid"]
     made = place.create(*[f"--{name}={value}" for name, value in first.items()], *switches)
     shown = place.json("costcentre", "show", made["login"])
     assert {name: str(shown[name.replace("-", "_")]) for name in first} == first
     flags = ("strict_numbers", "fixed_lines", "replace_accents", "impediments_ok")
     assert [shown[flag] for flag in flags] == [True, True, False, True]
+    assert (shown["international"], shown["prepaid"]) == (True, True)
 
     name = fresh()
-    changes = ("--name", name, "--per-second", "0", "--no-strict-numbers", "--reports", "none")
+    changes = ["--name", name, "--per-second", "0", "--no-strict-numbers", "--reports", "none"]
+    changes += ["--no-prepaid", "--price", "1,5"]
     updated = place.json("costcentre", "update", made["id"], *changes)
     changed = {"name": name, "per_second": 0, "strict_numbers": False, "reports": []}
+    changed |= {"prepaid": False, "price": "1.50"}
     assert updated == {**shown, **changed, "version": shown["version"] + 1}
     assert place.json("costcentre", "show", name) == updated
 
@@ -317,6 +336,12 @@ def test_without_an_overlap_the_old_passwords_end_at_once(town: Place) -> None:
     third = town.json("costcentre", "rotate", made["id"], "--overlap-hours", "0")
     answers = [status(town, credentials(each)) for each in (made, second, third)]
     assert answers == [401, 401, 200]
+
+
+def test_a_cost_centre_says_nothing_on_fixed_lines_until_somebody_does(alone: Place) -> None:
+    made = alone.create()
+    assert made["fixed_lines"] is None
+    assert alone.create("--no-fixed-lines")["fixed_lines"] is False
 
 
 def test_suspending_and_resuming_take_effect_at_once(town: Place) -> None:
@@ -504,6 +529,14 @@ def test_a_name_that_two_have_asks_for_the_id(place: Place) -> None:
         ("--validity", "1"),
         ("--max-segments", "0"),
         ("--per-second", "-1"),
+        ("--login", "a" * 256),
+        ("--daily-quota", "-1"),
+        ("--price", "cheap"),
+        ("--price", "0.00001"),
+        ("--voice-price", "-1"),
+        ("--low-balance", "NaN"),
+        ("--currency", "real"),
+        ("--token-seconds", "59"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named_in_one_line(

@@ -24,6 +24,7 @@ from node.http_server import RawRequest, Server, serve
 from node.installation import TEMPLATE, open_installation
 from node.metrics import _COUNTERS, _FAMILIES, exposition
 from node.template import Router, read_template
+from node.turns import Taking
 from node.up import GRACE
 from node.workers import Workers, load_functions
 from recado import wiring
@@ -88,7 +89,7 @@ async def house(folder: Path, *, works: bool = True, token: str = "") -> AsyncIt
     database.schedule = loop.call_soon
     wiring.use(deps)
     assert isinstance(engine.queue, EmbeddedQueue)
-    workers = Workers(WIRING.consumers, (), FUNCTIONS, engine.queue)
+    workers = Workers(WIRING.consumers, (), FUNCTIONS, engine.queue, Taking())
     own = pages(database, engine.queue, workers, token)
     router = Router(WIRING.routes, WIRING.default)
     gateway = Gateway(router, FUNCTIONS, database, deps.clock, own)

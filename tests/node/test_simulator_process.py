@@ -57,8 +57,11 @@ class Simulator:
     def json(self, target: str) -> Any:
         return json.loads(self.request("GET", target)[2])
 
-    def submit(self, to: str, callback_url: str, reference: str = "", echo: bool = True) -> Answer:
-        return self.request("POST", "/submit", submit_body(to, callback_url, reference, echo))
+    def submit(
+        self, to: str, callback_url: str, reference: str = "", echo: bool = True, **more: Any
+    ) -> Answer:
+        body = submit_body(to, callback_url, reference, echo)
+        return self.request("POST", "/submit", body | more)
 
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
@@ -196,16 +199,22 @@ def has_no_answer(link: socket.socket) -> bool:
         (magic("02"), "EXPIRED", "002"),
         (magic("13"), "UNKNOWN", "013"),
         (magic("17"), "REJECTD", "017"),
+        (magic("20"), "DELIVRD", "000"),
+        (magic("21"), "UNDELIV", "021"),
+        (magic("22"), "UNDELIV", "022"),
+        (magic("23"), "DELIVRD", "023"),
+        ("554130600300", "DELIVRD", "000"),
     ],
 )
-def test_a_number_gets_its_receipt(
+def test_a_number_gets_its_receipt_for_a_text_and_for_a_call(
     start: Start, gateway: Gateway, to: str, stat: str, err: str
 ) -> None:
     simulator = start()
-    upstream_id = id_of(simulator.submit(to, gateway.url, "ours"))
-    receipt = {"event": "receipt", "id": upstream_id, "stat": stat, "err": err}
-    assert gateway.take(1) == [{**receipt, "reference": "ours"}]
-    simulator.wait_for(told=1, pending=0)
+    for number, kind in enumerate([{}, {"voice": True}], 1):
+        upstream_id = id_of(simulator.submit(to, gateway.url, "ours", **kind))
+        receipt = {"event": "receipt", "id": upstream_id, "stat": stat, "err": err}
+        assert gateway.take(1) == [{**receipt, "reference": "ours"}]
+        simulator.wait_for(told=number, pending=0)
     assert gateway.came.empty()
 
 
@@ -315,6 +324,23 @@ def test_10_is_answered_by_a_reply_that_names_it(start: Start, gateway: Gateway)
     simulator.wait_for(told=1, replied=1, pending=0)
 
 
+def test_a_reply_goes_to_who_the_message_was_from_also_over_a_restart(
+    start: Start, gateway: Gateway
+) -> None:
+    simulator = start()
+    gateway.statuses.extend([204])
+    gateway.usual_status = 500
+    simulator.submit(magic("10"), gateway.url, "ours", source="554130600300")
+    simulator.wait_for(told=1)
+    simulator.end(signal.SIGKILL)
+    gateway.usual_status = 204
+    simulator = start()
+    simulator.wait_for(replied=1, pending=0)
+    receipt, *replies = gateway.take(gateway.came.qsize())
+    assert "to" not in receipt
+    assert {reply["to"] for reply in replies} == {"554130600300"}
+
+
 def test_11_is_slow_and_holds_up_nobody(start: Start, gateway: Gateway) -> None:
     simulator = start()
     with open_submit(simulator, magic("11"), gateway.url, "slow") as link:
@@ -384,6 +410,20 @@ def test_a_line_is_in_the_log_when_the_answer_comes_and_holds_no_text(
             "callback_url": gateway.url,
         }
     assert "segredo" not in simulator.log.read_text()
+
+
+def test_the_log_and_the_list_say_what_was_spoken_and_who_it_was_from(
+    start: Start, gateway: Gateway
+) -> None:
+    simulator = start()
+    simulator.submit(magic("14"), gateway.url, source="LOJA", voice=True)
+    simulator.submit(magic("14"), gateway.url, source="", voice=False)
+    spoken, written = simulator.lines()
+    assert (spoken["source"], spoken["voice"]) == ("LOJA", True)
+    assert not {"source", "voice"} & set(written)
+    written_there, spoken_there = simulator.json("/taken")
+    assert (spoken_there["source"], spoken_there["voice"]) == ("LOJA", True)
+    assert not {"source", "voice"} & set(written_there)
 
 
 def test_a_receipt_is_posted_until_it_is_acknowledged_and_in_its_order(

@@ -15,6 +15,7 @@ from msgspec import Struct
 from node.gateway import Function
 from node.installation import TEMPLATE
 from node.template import Consumer, Timer, read_template
+from node.turns import Taking
 from node.waiting import wait
 from node.workers import Workers, load_functions, sqs_event
 from recado.engine import Depth, Received
@@ -59,7 +60,7 @@ async def yard(
     queue = EmbeddedQueue(database, policies, lambda: now[0])
     database.schedule = asyncio.get_running_loop().call_soon
     consumers = [Consumer(name, "function", batch_size, 0.0) for name in QUEUES]
-    workers = Workers(consumers, timers, {"function": function, **others}, queue)
+    workers = Workers(consumers, timers, {"function": function, **others}, queue, Taking())
     if starts:
         workers.start()
     try:

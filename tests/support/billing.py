@@ -19,7 +19,7 @@ from msgspec import Struct
 from node.cloudformation import load
 from node.installation import TEMPLATE
 from tests.support.aws_world import POLLERS, AwsWorld, Invocation, logical
-from tests.support.metering import Call, Item, item_size, read_units, write_units
+from tests.support.metering import Call, Item, item_size, read_units, write_units, writes_of
 from tests.template.resolved import resolved
 
 Units: TypeAlias = dict[str, float]
@@ -206,6 +206,9 @@ def kept_gb(calls: Sequence[Call]) -> float:
     for call in calls:
         for item in _written(call):
             items[item["pk"]["S"], item["sk"]["S"]] = item
+        if call.action == "dynamodb:DeleteItem":
+            gone = call.params["Key"]
+            items.pop((gone["pk"]["S"], gone["sk"]["S"]), None)
     kept = 0
     for item in items.values():
         kept += item_size(item) + _ITEM_OVERHEAD
@@ -221,6 +224,8 @@ def _written(call: Call) -> list[Item]:
     if call.action == "dynamodb:BatchWriteItem":
         [requests] = call.params["RequestItems"].values()
         return [request["PutRequest"]["Item"] for request in requests]
+    if call.action == "dynamodb:TransactWriteItems":
+        return [write["Item"] for verb, write in writes_of(call) if verb == "Put"]
     return []
 
 

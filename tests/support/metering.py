@@ -1,8 +1,9 @@
 """Counts what AWS would bill for the calls of a client, by its own rules: moto's figures are wrong.
 
 A write takes a unit for each KB of the whole item, and one for each index entry that it makes or
-moves; a consistent read takes one for each 4 KB, of a query all of its items together.
-(Amazon DynamoDB developer guide, "Read and write operations" and "Item sizes and formats".)
+moves; in a transaction it takes two, also in one that was cancelled. A consistent read takes one for
+each 4 KB, of a query all of its items together. (Amazon DynamoDB developer guide, "Read and write
+operations", "Item sizes and formats" and "Amazon DynamoDB Transactions: How it works".)
 """
 
 import math
@@ -98,9 +99,18 @@ def _write_units(call: Call) -> int:
         case "dynamodb:BatchWriteItem":
             [requests] = call.params["RequestItems"].values()
             return sum(_kilobytes(request["PutRequest"]["Item"], 1) for request in requests)
+        case "dynamodb:TransactWriteItems":
+            # An update is one of a small item, as below.
+            items = [write.get("Item", {}) for _, write in writes_of(call)]
+            return 2 * sum(_kilobytes(item, 1) for item in items)
         case "dynamodb:UpdateItem" | "dynamodb:DeleteItem":
             return 1  # of small items, in these tests
     return 0
+
+
+def writes_of(call: Call) -> list[tuple[str, dict[str, Any]]]:
+    """The writes of a transaction: each its verb ("Put", "Update", ...) and what it asks."""
+    return [pair for one in call.params["TransactItems"] for pair in one.items()]
 
 
 def read_units(calls: Sequence[Call]) -> float:

@@ -10,11 +10,15 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from recado import report as reports
+from recado.connectors import Abilities
+from recado.lifecycle import counted, queued
 from recado.message import (
     Attempt,
     Batch,
     Event,
     Message,
+    Packet,
+    Recipient,
     Record,
     Reply,
     Report,
@@ -29,7 +33,14 @@ from recado.message import (
 )
 from recado.report import BATCH, FINAL_STATE, REPLY, SUBMIT_OUTCOME
 
-FORWARD = [State.SCHEDULED, State.QUEUED, State.SUBMITTING, State.ENROUTE, State.ACCEPTED]
+FORWARD = [
+    State.SCHEDULED,
+    State.PAUSED,
+    State.QUEUED,
+    State.SUBMITTING,
+    State.ENROUTE,
+    State.ACCEPTED,
+]
 FINAL = [
     State.DELIVERED,
     State.UNDELIVERABLE,
@@ -71,6 +82,11 @@ messages = st.builds(
     to=texts,
     text=texts,
     segments=counts,
+    units=counts,
+    voice=st.booleans(),
+    source=texts,
+    fields=st.dictionaries(texts, texts, max_size=3),
+    price=counts,
     reference=st.none() | texts,
     batch_id=st.none() | texts,
     connector=texts,
@@ -107,6 +123,7 @@ replies = st.builds(
     text=texts,
     received_at=seconds,
     reference=st.none() | texts,
+    destination=texts,
     reports=report_lists,
     version=counts,
 )
@@ -468,3 +485,88 @@ def test_a_record_written_and_read_is_the_same(record: Record) -> None:
 def test_a_record_is_read_as_what_it_was_written_as() -> None:
     for record in (a_message(), a_batch(), a_reply()):
         assert type(decode_record(encode(record))) is type(record)
+
+
+# From a packet
+
+
+def a_packet(recipient: Recipient, *, voice: bool = False) -> Packet:
+    return Packet(
+        cost_centre="loja",
+        dialect="directcall",
+        accepted_at=1.0,
+        due_at=2.0,
+        expires_at=3.0,
+        recipients=(recipient,),
+        batch_id="018bcfe5-6800-7d54-9a03-8fe19f2a3bcc",
+        text="a todos",
+        segments=4,
+        units=5,
+        voice=voice,
+        source="554130600300",
+        fields={"pedido": "17"},
+        price=800,
+        attempt=2,
+    )
+
+
+def a_recipient(text: str | None = None) -> Recipient:
+    segments, units = (0, 0) if text is None else (2, 3)
+    return Recipient(
+        id="018bcfe5-6800-7d54-9a03-8fe19f2a3bcb",
+        to="5534998887755",
+        text=text,
+        segments=segments,
+        units=units,
+        reference="17",
+    )
+
+
+def test_a_message_has_all_that_its_packet_says_of_it() -> None:
+    recipient = a_recipient()
+    assert queued(a_packet(recipient, voice=True), recipient) == Message(
+        cost_centre="loja",
+        id=recipient.id,
+        dialect="directcall",
+        state=State.QUEUED,
+        accepted_at=1.0,
+        due_at=2.0,
+        expires_at=3.0,
+        to="5534998887755",
+        text="a todos",
+        segments=4,
+        units=5,
+        voice=True,
+        source="554130600300",
+        fields={"pedido": "17"},
+        price=800,
+        reference="17",
+        batch_id="018bcfe5-6800-7d54-9a03-8fe19f2a3bcc",
+        history=(Event(1.0, State.QUEUED),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [(None, ("a todos", 4, 5)), ("a ti", ("a ti", 2, 3)), ("", ("", 2, 3))]
+)
+def test_segments_and_units_are_those_of_the_text_that_is_sent(
+    text: str | None, expected: tuple[str, int, int]
+) -> None:
+    recipient = a_recipient(text)
+    message = queued(a_packet(recipient), recipient)
+    assert (message.text, message.segments, message.units) == expected
+
+
+SMALL = Abilities(gsm7_sizes=(10, 7), ucs2_sizes=(5, 3))
+
+
+def test_a_text_is_counted_by_the_sizes_of_its_upstream_and_costs_what_it_did() -> None:
+    message = replace(a_message(), text="x" * 21, segments=1, units=1)
+    assert counted(message, SMALL) == replace(message, segments=3)
+    assert counted(message, Abilities()) == message
+
+
+def test_what_is_spoken_is_never_cut() -> None:
+    message = replace(a_message(), text="x" * 700, segments=1, units=2, voice=True)
+    assert counted(message, SMALL) == message
+    assert counted(message, Abilities()) == message

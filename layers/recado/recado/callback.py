@@ -13,7 +13,7 @@ from recado.costcentre import CostCentre
 from recado.dialects import Listed
 from recado.engine import Blobs
 from recado.http import Outgoing
-from recado.message import Batch, Message, Record, Report
+from recado.message import Alert, Batch, Message, Record, Report
 from recado.registry import DIALECTS
 
 TIMEOUT = 15.0
@@ -61,6 +61,8 @@ def _content(
         return dialect.report(record, report, cost_centre)
     if isinstance(record, Batch):
         return dialect.batch_callback(record, listed_of(record, blobs))
+    if isinstance(record, Alert):
+        return dialect.alert(record, cost_centre)
     return dialect.reply(record, cost_centre)
 
 

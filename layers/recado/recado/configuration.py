@@ -1,6 +1,6 @@
 """The configuration's records as operators' commands find and write them.
 
-The line itself reads them by the caches of recado.costcentre.Directory and recado.routing.Routing;
+The line itself reads them by the caches of recado.directory.Directory and recado.routing.Routing;
 here they are read as they stand.
 """
 

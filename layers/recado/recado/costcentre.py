@@ -6,24 +6,23 @@ guessed. A password that was imported may be weaker; it is stored the same way.
 """
 
 import base64
+import functools
 import hashlib
 import hmac
+import re
 import secrets
 import uuid
-from collections.abc import Callable
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-import msgspec
 from msgspec import Struct
 
-from recado.engine import Store
 from recado.errors import Invalid
 
 REPORT_KINDS = frozenset({"1", "2"})
 CALLBACK_METHODS = frozenset({"POST", "GET"})
 GET_FORMS = frozenset({"both", "body", "query"})
-_CACHED_SECONDS = 60.0
+_CURRENCY = re.compile("[A-Z]{3}")
 
 
 class CostCentre(Struct, frozen=True, kw_only=True):
@@ -41,10 +40,18 @@ class CostCentre(Struct, frozen=True, kw_only=True):
     time_zone: str = "America/Sao_Paulo"
     validity: int = 86_400
     strict_numbers: bool = False  # a leading "+" is refused
-    fixed_lines: bool = False  # a text to a fixed line is tried
+    fixed_lines: bool | None = None  # a text to a fixed line is tried; None: as its dialect has it
+    international: bool = False  # 00 and another country's number are taken, by Directcall's API
     replace_accents: bool = True  # what GSM-7 lacks is sent without its accent, not as UCS-2
     max_segments: int = 10
     per_second: int = 0  # requests a second; 0: unlimited
+    daily_quota: int = 0  # segments a day, in its time zone; 0: unlimited
+    prepaid: bool = False  # it is charged in advance, and refused without balance
+    price: int = 0  # of an SMS, in ten-thousandths of the currency
+    voice_price: int = 0  # of a voice message
+    low_balance: int = 0  # it is told when its balance falls below; 0: never
+    currency: str = "BRL"  # what its prices and its balance are in (ISO 4217)
+    token_seconds: int = 3600  # how long an access token of Directcall's API opens
     impediments_ok: bool = False  # impediments are answered with HTTP 200
     version: int = 0
 
@@ -108,7 +115,16 @@ def basic_credentials(header: str) -> tuple[str, str] | None:
     return (login, password) if colon else None
 
 
-_RANGES = {"validity": (5, 259_200), "max_segments": (1, 255), "per_second": (0, 1_000_000)}
+_RANGES = {
+    "validity": (5, 259_200),
+    "max_segments": (1, 255),
+    "per_second": (0, 1_000_000),
+    "daily_quota": (0, 1_000_000_000),
+    "price": (0, 1_000_000_000),
+    "voice_price": (0, 1_000_000_000),
+    "low_balance": (0, 1_000_000_000_000),
+    "token_seconds": (60, 86_400),
+}
 
 
 def checked(cost_centre: CostCentre) -> CostCentre:
@@ -124,6 +140,8 @@ def checked(cost_centre: CostCentre) -> CostCentre:
         "reports": not set(cost_centre.reports) <= REPORT_KINDS and "must be 1,2, 1, 2 or none",
         "time_zone": not _is_time_zone(cost_centre.time_zone)
         and "is not a time zone of the IANA database",
+        "currency": not _CURRENCY.fullmatch(cost_centre.currency)
+        and "must be three capital letters, BRL for example",
     }
     for name, (low, high) in _RANGES.items():
         within = low <= getattr(cost_centre, name) <= high
@@ -142,63 +160,14 @@ def _is_http(url: str) -> bool:
         return False
 
 
+@functools.lru_cache(maxsize=64)
+def zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
 def _is_time_zone(name: str) -> bool:
     try:
         ZoneInfo(name)
     except (KeyError, OSError, ValueError):  # unknown, a directory, no name at all
         return False
     return True
-
-
-class Directory:
-    """Cost centres and logins as the hot path reads them: cached for 60 s in each environment.
-
-    An unknown login is never cached, so a new customer gets in at once and guessing fills nothing.
-    The pepper is read when somebody first authenticates: functions to which no customer comes
-    need not be able to.
-    """
-
-    def __init__(
-        self, store: Store, read_pepper: Callable[[], bytes], clock: Callable[[], float]
-    ) -> None:
-        self._store, self._read_pepper, self._clock = store, read_pepper, clock
-        self._by_id: dict[str, tuple[float, CostCentre | None]] = {}
-        self._by_header: dict[str, tuple[float, CostCentre]] = {}
-
-    def forget(self) -> None:
-        """Read everything anew: the configuration has changed."""
-        self._by_id.clear()
-        self._by_header.clear()
-
-    def cost_centre(self, identifier: str) -> CostCentre | None:
-        now = self._clock()
-        cached = self._by_id.get(identifier)
-        if cached and now < cached[0]:
-            return cached[1]
-        body = self._store.config("cost-centre", identifier)
-        found = msgspec.json.decode(body, type=CostCentre) if body else None
-        self._by_id[identifier] = (now + _CACHED_SECONDS, found)
-        return found
-
-    def authenticate(self, header: str) -> CostCentre | None:
-        """The cost centre that this Authorization header opens, suspended or not, or None."""
-        now = self._clock()
-        cached = self._by_header.get(header)
-        if cached and now < cached[0]:
-            return cached[1]
-        self._by_header.pop(header, None)
-        credentials = basic_credentials(header)
-        if credentials is None:
-            return None
-        body = self._store.config("login", credentials[0])
-        if body is None:
-            return None
-        login = msgspec.json.decode(body, type=Login)
-        if not opens(login, credentials[1], self._read_pepper(), now):
-            return None
-        found = self.cost_centre(login.cost_centre)
-        if found is not None:
-            # A password that ends sooner than the cache must end on time.
-            ends = [kept.until for kept in login.passwords if kept.until and kept.until > now]
-            self._by_header[header] = (min([now + _CACHED_SECONDS, *ends]), found)
-        return found

@@ -1,30 +1,21 @@
 """Dispatch: a packet's messages are claimed, submitted to an upstream, and their outcome is kept.
 
-A claim is durable before its submit leaves. Whoever dies in between leaves a claim that expires:
-that message is uncertain, never silently sent again. What can't go now is put back as a smaller
-packet that comes later, so that waiting fills no dead letters.
+A claim is durable before its submit leaves (recado.claims). What can't go now is put back as a
+smaller packet that comes later, so that waiting fills no dead letters.
 """
 
-import uuid
 from collections.abc import Sequence
 from itertools import groupby
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
+from recado.claims import SOON, Job, Later, claim
 from recado.connectors import Outcome, Rejected, Submit, Submitted, Unavailable, Upstream
-from recado.lifecycle import (
-    claimed,
-    counted,
-    given_up,
-    queued,
-    rejected,
-    submitted,
-    unavailable,
-    uncertain,
-)
+from recado.lifecycle import given_up, rejected, submitted, unavailable, uncertain
+from recado.longlists import called_off
 from recado.message import Message, Packet, Recipient, Record, State, encode, key_of
+from recado.money import refund
 from recado.notices import emit, emit_again, is_looked_at
 from recado.observability import count, follow, follows
 from recado.registry import CONNECTORS
@@ -33,10 +24,8 @@ from recado.track import reference_to
 from recado.wiring import Deps
 
 BUDGET = 20.0  # seconds of submitting in one go; what is left is put back
-_CLAIM_MARGIN = 5.0  # how much longer than its submit's time-out a claim holds
 _LONGEST_WAIT = 60.0
 _LONGEST_DELAY = 900.0  # of a queue
-_SOON = 0.5
 _NOBODY = Upstream(name="", kind="")  # what has no route is routed here to its end, when it is over
 
 
@@ -48,27 +37,13 @@ def decode_packet(body: str) -> Packet:
     return _packets.decode(body)
 
 
-class Job(Struct, frozen=True):
-    """One recipient of a packet on its way through dispatch."""
-
-    packet: Packet
-    recipient: Recipient
-    upstream: Upstream
-    wanted: tuple[str, ...]  # the reports that its cost centre takes
-
-
-class Later(Struct, frozen=True):
-    """A recipient that can't go now, and how many seconds it has to wait."""
-
-    packet: Packet
-    recipient: Recipient
-    wait: float
-
-
 def dispatch(packets: Sequence[Packet], deps: Deps) -> None:
     """Submits what the packets hold, or puts it back for later: on return each recipient has an
     outcome, is claimed by somebody else, or waits in a new packet."""
     stop_at = deps.clock() + BUDGET
+    packets, paused = called_off(packets, deps)
+    for packet in paused:
+        _put_back([_later(packet, recipient, 0.0, deps) for recipient in packet.recipients], deps)
     jobs, later = _routed(packets, deps)
     for upstream, line in groupby(jobs, key=lambda job: job.upstream):
         later += _submit_line(list(line), upstream, stop_at, deps)
@@ -83,7 +58,9 @@ def _routed(packets: Sequence[Packet], deps: Deps) -> tuple[list[Job], list[Late
         wanted = cost_centre.reports if cost_centre else ()
         over = deps.clock() >= packet.expires_at
         for recipient in packet.recipients:
-            upstream = deps.routing.upstream_for(packet.cost_centre, recipient.to)
+            upstream = deps.routing.upstream_for(
+                packet.cost_centre, recipient.to, voice=packet.voice
+            )
             if upstream is None and not over:
                 count("no_route")
                 later.append(_later(packet, recipient, 0.0, deps))
@@ -98,15 +75,18 @@ def _later(packet: Packet, recipient: Recipient, at_least: float, deps: Deps) ->
     chance = int(packet.recipients[0].id[-4:], 16) / 0xFFFF
     pause = max(at_least, backoff(packet.attempt + 1, cap=_LONGEST_WAIT, chance=chance))
     remaining = packet.expires_at - deps.clock()
-    return Later(packet, recipient, min(pause, max(remaining, _SOON), _LONGEST_DELAY))
+    return Later(packet, recipient, min(pause, max(remaining, SOON), _LONGEST_DELAY))
 
 
 def _submit_line(jobs: list[Job], upstream: Upstream, stop_at: float, deps: Deps) -> list[Later]:
     """Window by window: only as many are claimed as are in flight at once."""
     later: list[Later] = []
     while jobs and deps.clock() < stop_at:
-        window, jobs = jobs[: upstream.concurrency], jobs[upstream.concurrency :]
-        mine, waiting = _claim(window, deps)
+        at_once = upstream.concurrency
+        if jobs[0].packet.batch_id:
+            at_once = min(at_once, deps.turns.pace())  # what is many lets single messages pass
+        window, jobs = jobs[:at_once], jobs[at_once:]
+        mine, waiting = claim(window, deps)
         later += waiting
         if not mine:
             continue
@@ -119,82 +99,14 @@ def _submit_line(jobs: list[Job], upstream: Upstream, stop_at: float, deps: Deps
     return later + [_later(job.packet, job.recipient, 0.0, deps) for job in jobs]
 
 
-# --- claim ---------------------------------------------------------------------------------------
-
-
-def _claim(window: Sequence[Job], deps: Deps) -> tuple[list[tuple[Job, Message]], list[Later]]:
-    """The messages that are ours to submit now, and what has to wait. What has been dealt with
-    already, or is past its validity, is in neither."""
-    now = deps.clock()
-    token = uuid.uuid4().hex[:12]
-    fresh = [_begun(queued(job.packet, job.recipient), job, token, now) for job in window]
-    stood = deps.engine.store.create(fresh)
-    later: list[Later] = []
-    written: list[tuple[Job, Record | None]] = []
-    again: list[tuple[Job, Message]] = []
-    for job, message, old in zip(window, fresh, stood, strict=True):
-        if old is None:
-            written.append((job, message))
-        elif not isinstance(old, Message) or old.state not in (State.QUEUED, State.SUBMITTING):
-            _emit_again(old, deps)
-        elif old.claim and now < old.claimed_until:
-            later.append(Later(job.packet, job.recipient, old.claimed_until - now))
-        else:
-            again.append((job, _taken_over(old, job, token, now)))
-    replaced = deps.engine.store.replace([message for _, message in again])
-    written += [(job, message) for (job, _), message in zip(again, replaced, strict=True)]
-    return _sorted(written, later, deps), later
-
-
-def _sorted(
-    written: Sequence[tuple[Job, Record | None]], later: list[Later], deps: Deps
-) -> list[tuple[Job, Message]]:
-    """Of the messages just written, those that are to be submitted."""
-    mine = []
-    for job, message in written:
-        if not isinstance(message, Message):  # somebody else was faster
-            later.append(Later(job.packet, job.recipient, _SOON))
-        elif message.state is State.SUBMITTING:
-            mine.append((job, message))
-        else:
-            count(f"messages_{message.state.lower()}")
-            follow("given up", [message], state=message.state)
-            emit([message], deps)
-    return mine
-
-
-def _begun(message: Message, job: Job, token: str, now: float) -> Message:
-    """The message claimed, or at its end where its validity is over."""
-    if now >= message.expires_at:
-        return given_up(message, now, job.wanted)
-    message = counted(message, CONNECTORS[job.upstream.kind].abilities(job.upstream))
-    until = now + job.upstream.submit_timeout + _CLAIM_MARGIN
-    return claimed(message, job.upstream.name, token, now, until)
-
-
-def _taken_over(old: Message, job: Job, token: str, now: float) -> Message:
-    """A message that waited, or whose claim ran out, claimed by us; or at its end."""
-    if old.claim:
-        old = uncertain(old, old.claim, now, "its submitter did not come back")
-        count("uncertain")
-    if old.maybe_sent and job.upstream.after_uncertain == "report":
-        return given_up(old, now, job.wanted)
-    return _begun(old, job, token, now)
-
-
-def _emit_again(old: Record, deps: Deps) -> None:
-    """Redelivered after its outcome was written: what followed the write is done once more."""
-    if isinstance(old, Message) and old.upstream_ids:
-        deps.engine.store.put_refs([(old.connector, ref, key_of(old)) for ref in old.upstream_ids])
-    follow("redelivered", [old])
-    emit_again([old], deps)
-
-
 # --- submit and record ---------------------------------------------------------------------------
 
 
 def _submit(messages: Sequence[Message], upstream: Upstream, deps: Deps) -> list[Outcome]:
-    submits = [Submit(reference_to(key_of(m)), m.to, m.text, m.segments) for m in messages]
+    submits = [
+        Submit(reference_to(key_of(m)), m.to, m.text, m.segments, m.source, m.voice)
+        for m in messages
+    ]
     count("submits", len(submits))
     return CONNECTORS[upstream.kind].submit(submits, upstream, deps.exchange)
 
@@ -234,6 +146,7 @@ def _record(
     if follows():
         for record, outcome in zip(kept, outcomes, strict=True):
             follow(type(outcome).__name__.lower(), [record], connector=upstream.name)
+    refund(owing, deps)
     emit(owing, deps)
     return later
 

@@ -7,8 +7,9 @@ be replayed. An open endpoint with a `since` is being replayed.
 from msgspec.structs import replace
 
 from recado.engine import Endpoint
+from recado.ids import MAX_AHEAD
 from recado.message import Key
-from recado.notices import Probe, Replay, send
+from recado.notices import LOOK_BACK, Probe, Replay, send
 from recado.observability import count, log
 from recado.retry import backoff
 from recado.wiring import Deps
@@ -88,7 +89,11 @@ def reopen(cost_centre: str, deps: Deps) -> None:
             log.info("a callback URL is open again", extra={"cost_centre": cost_centre})
             break
     if endpoint.since:
-        send(Replay(cost_centre, endpoint.since, deps.clock()), deps)
+        now = deps.clock()
+        send(Replay(cost_centre, endpoint.since, now), deps)
+        # What was moved to an earlier hour owes by now what its id says is yet to come; a replay
+        # looks some days back from where it begins.
+        send(Replay(cost_centre, now + LOOK_BACK, now + MAX_AHEAD), deps)
 
 
 def replayed(cost_centre: str, since: float, deps: Deps) -> None:

@@ -1,39 +1,56 @@
 """Expand: a batch becomes its record, its packets and its callback.
 
-Every id was fixed when the batch was accepted, so that expanding it twice changes nothing.
+A small batch does so at once. A long list does it stretch by stretch, each a step of its own that
+ends by queueing the next. Every id was fixed when the batch was accepted, so that a step that is
+done twice changes nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
+from recado import bulk
 from recado.dialects import Listed
-from recado.message import Batch, Message, Packet, Recipient, Report, State, Submission, encode
+from recado.errors import Misconfigured
+from recado.longlists import STRETCH, Stretch, numbers_from
+from recado.message import (
+    Batch,
+    Key,
+    Message,
+    Packet,
+    Recipient,
+    Report,
+    State,
+    Submission,
+    encode,
+    key_of,
+    packet_of,
+)
+from recado.money import is_cancelled, refund_rest
 from recado.notices import emit
 from recado.observability import count, follow, follows, log
+from recado.registry import DIALECTS
 from recado.report import BATCH
+from recado.rows import rows_from
 from recado.wiring import Deps
 
 PACKET_RECIPIENTS = 100
 PACKET_BYTES = 60_000  # SQS bills by 64 KB
+_CLOSED = 1 << 62  # the offset of a cancelled list: nothing of it is put into packets any more
 
 
 def expand(body: str, deps: Deps) -> None:
-    """One submission from the Expand queue. A batch that was cancelled meanwhile goes nowhere."""
-    submission = _whole(body, deps)
-    batch = _batch(submission, deps)
-    stood = deps.engine.store.create([batch])[0]
-    if isinstance(stood, Batch | Message) and stood.state is State.DELETED:
+    """One message of the Expand queue: a batch, a step of a long list, or a step of checking one.
+    A batch that was cancelled meanwhile goes nowhere."""
+    if bulk.is_check(body):
+        bulk.check(body, deps)
         return
-    packets = list(_packets(submission))
-    bodies = [encode(packet) for packet in packets]
-    deps.engine.queue.send("SubmitBulk", bodies, submission.cost_centre)
-    emit([stood or batch], deps)
-    count("batches_expanded")
-    if follows():
-        log.debug("expanded", extra={"correlation_id": batch.id, "packets": len(packets)})
-        for packet in packets:
-            follow("put into a packet", packet.recipients, batch_id=batch.id)
+    submission = _whole(body, deps)
+    if submission.listing is None:
+        _at_once(submission, deps)
+    else:
+        _step(submission, body, deps)
 
 
 def _whole(body: str, deps: Deps) -> Submission:
@@ -43,11 +60,37 @@ def _whole(body: str, deps: Deps) -> Submission:
     return msgspec.json.decode(deps.engine.blobs.get(submission.blob), type=Submission)
 
 
+def _send(packets: Sequence[Packet], submission: Submission, deps: Deps) -> None:
+    deps.breathe()
+    bodies = [encode(packet) for packet in packets]
+    deps.engine.queue.send("SubmitBulk", bodies, submission.cost_centre)
+    if follows():
+        extra = {"correlation_id": submission.batch_id, "packets": len(packets)}
+        log.debug("expanded", extra=extra)
+        for packet in packets:
+            follow("put into a packet", packet.recipients, batch_id=packet.batch_id)
+
+
+# --- a small batch -------------------------------------------------------------------------------
+
+
+def _at_once(submission: Submission, deps: Deps) -> None:
+    batch = _created(_batch(submission, deps), deps)
+    if batch is None:
+        _end_cancelled(submission, deps)
+        return
+    _send(list(_packets(submission, submission.recipients)), submission, deps)
+    emit([batch], deps)
+    count("batches_expanded")
+
+
 def _batch(submission: Submission, deps: Deps) -> Batch:
     assert submission.batch_id is not None  # noqa: S101 - accept sends nothing else here
     listed = [Listed(r.as_written, r.id, r.refusal, r.reference) for r in submission.recipients]
     name = f"batch-{submission.batch_id}"
     deps.engine.blobs.put(name, msgspec.json.encode(listed))
+    now = deps.clock()
+    tells = DIALECTS[submission.dialect].TELLS_BATCHES
     return Batch(
         cost_centre=submission.cost_centre,
         id=submission.batch_id,
@@ -56,34 +99,145 @@ def _batch(submission: Submission, deps: Deps) -> Batch:
         accepted_at=submission.accepted_at,
         count=len(listed),
         blob=name,
-        reports=(Report(BATCH, deps.clock()),),
+        announced_at=None if tells else now,
+        reports=(Report(BATCH, now),) if tells else (),
     )
 
 
-def _packets(submission: Submission) -> Iterator[Packet]:
+def _created(batch: Batch, deps: Deps) -> Batch | None:
+    """The batch as it stands now, which may be further than this one; None where it is cancelled,
+    or was moved to another hour and comes again."""
+    stood = deps.engine.store.create([batch])[0]
+    if stood is None:
+        return batch
+    if not isinstance(stood, Batch | Message) or stood.state is State.DELETED:
+        return None
+    if stood.state is State.SCHEDULED:
+        if stood.due_at != batch.due_at:
+            return None
+        taken = deps.engine.store.replace([replace(batch, version=stood.version)])[0]
+        return taken if isinstance(taken, Batch) else _created(batch, deps)
+    return stood if isinstance(stood, Batch) else None
+
+
+# --- a long list ---------------------------------------------------------------------------------
+
+
+def _step(submission: Submission, body: str, deps: Deps) -> None:
+    batch = _created(_of_a_list(submission, deps), deps)
+    if batch is None:
+        _end_cancelled(submission, deps)
+        return
+    if batch.state is State.PAUSED:
+        return
+    if batch.offset == 0:
+        # Whoever goes on after a pause finds here what to go on with.
+        deps.engine.blobs.put(f"submission-{batch.id}", body.encode())
+    stretch = _stretch(submission, batch.offset, deps)
+    _send(list(_packets(submission, stretch.recipients)), submission, deps)
+    written = _progressed(batch, stretch, deps)
+    if written is None:
+        return
+    if written.state is State.DELETED:
+        _give_back_rest(submission, written, "of a cancelled list", deps)
+    elif stretch.end:
+        _give_back_rest(submission, written, "that could not be sent", deps)
+        count("batches_expanded")
+    elif written.state is not State.PAUSED:
+        deps.engine.queue.send("Expand", [body], submission.cost_centre)
+
+
+def _of_a_list(submission: Submission, deps: Deps) -> Batch:
+    assert submission.batch_id is not None  # noqa: S101 - a list makes a batch
+    assert submission.listing is not None  # noqa: S101 - `expand` has looked
+    return Batch(
+        cost_centre=submission.cost_centre,
+        id=submission.batch_id,
+        dialect=submission.dialect,
+        due_at=submission.due_at,
+        accepted_at=submission.accepted_at,
+        count=submission.listing.count,
+        listing=submission.listing,
+        announced_at=deps.clock(),
+    )
+
+
+def _stretch(submission: Submission, offset: int, deps: Deps) -> Stretch:
+    assert submission.listing is not None  # noqa: S101 - `expand` has looked
+    if submission.listing.form == "numbers":
+        return numbers_from(submission, offset, deps)
+    cost_centre = deps.directory.cost_centre(submission.cost_centre)
+    if cost_centre is None:
+        raise Misconfigured(f"no cost centre has the id {submission.cost_centre}")
+    return rows_from(submission, offset, STRETCH, cost_centre, deps)
+
+
+def _progressed(batch: Batch, stretch: Stretch, deps: Deps) -> Batch | None:
+    """The record with this stretch in it, whatever state it was put into meanwhile; None where
+    somebody else has come that far already."""
+    present: Batch = batch
+    while present.offset < stretch.offset or (stretch.end and present.offset == batch.offset):
+        units = sum(recipient.units for recipient in stretch.recipients)
+        changed = replace(
+            present,
+            offset=_CLOSED if present.state is State.DELETED else stretch.offset,
+            expanded=present.expanded + len(stretch.recipients),
+            refused=present.refused + stretch.refused,
+            units=present.units + units,
+        )
+        written = deps.engine.store.replace([changed])[0]
+        if isinstance(written, Batch):
+            return written
+        found = deps.engine.store.records([key_of(batch)])[0]
+        if not isinstance(found, Batch):
+            return None
+        present = found
+    return None
+
+
+def _end_cancelled(submission: Submission, deps: Deps) -> None:
+    """Gives back what has not been put into packets of a batch that is cancelled. (What has been is
+    given back message by message, by whoever takes up the packet.)"""
+    if not submission.price or submission.batch_id is None:
+        return
+    found = deps.engine.store.records([Key(submission.cost_centre, submission.batch_id)])[0]
+    if found is None or not is_cancelled(found):
+        return  # it was moved
+    if not isinstance(found, Batch) or found.listing is None:  # before anybody took it up
+        refund_rest(submission, 0, "of a cancelled batch", deps)
+        return
+    if found.offset < _CLOSED:
+        # Whoever was about to take this stretch may have sent its packets and died: so they go
+        # once more, and only what comes after them is given back here.
+        stretch = _stretch(submission, found.offset, deps)
+        _send(list(_packets(submission, stretch.recipients)), submission, deps)
+        closed = _progressed(found, stretch, deps)
+        if closed is None:
+            return
+        found = closed
+    _give_back_rest(submission, found, "of a cancelled list", deps)
+
+
+def _give_back_rest(submission: Submission, batch: Batch, note: str, deps: Deps) -> None:
+    """Of a list that has come to its end, or is closed: what was charged and is in no packet."""
+    used = batch.units or batch.expanded * submission.units
+    refund_rest(submission, used, note, deps)
+
+
+# --- packets -------------------------------------------------------------------------------------
+
+
+def _packets(submission: Submission, recipients: Sequence[Recipient]) -> Iterator[Packet]:
     taken: list[Recipient] = []
     size = 0
-    for recipient in submission.recipients:
+    for recipient in recipients:
         if recipient.refusal:
             continue
         weight = 150 + len((recipient.text or "").encode())
         if taken and (len(taken) == PACKET_RECIPIENTS or size + weight > PACKET_BYTES):
-            yield _packet(submission, taken)
+            yield packet_of(submission, taken)
             taken, size = [], 0
         taken.append(recipient)
         size += weight
     if taken:
-        yield _packet(submission, taken)
-
-
-def _packet(submission: Submission, recipients: list[Recipient]) -> Packet:
-    return Packet(
-        cost_centre=submission.cost_centre,
-        dialect=submission.dialect,
-        accepted_at=submission.accepted_at,
-        due_at=submission.due_at,
-        expires_at=submission.expires_at,
-        recipients=tuple(recipients),
-        batch_id=submission.batch_id,
-        text=submission.text,
-    )
+        yield packet_of(submission, taken)

@@ -8,6 +8,7 @@ import hashlib
 import os
 import uuid
 
+MAX_AHEAD = 90 * 86_400.0  # how far ahead a message may be due, in seconds
 _VARIANT_AND_VERSION = (0x7 << 76) | (0x2 << 62)
 _RANDOM = ~((0xF << 76) | (0x3 << 62)) & ((1 << 80) - 1)
 

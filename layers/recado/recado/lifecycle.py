@@ -32,7 +32,9 @@ Wanted: TypeAlias = Iterable[str]
 
 
 def queued(packet: Packet, recipient: Recipient) -> Message:
-    """The message that a packet carries, before anything has happened to it."""
+    """The message that a packet carries, before anything has happened to it. What a recipient has
+    no text for is the packet's: the text, and with it the segments and units."""
+    own = recipient.text is not None
     return Message(
         cost_centre=packet.cost_centre,
         id=recipient.id,
@@ -43,7 +45,12 @@ def queued(packet: Packet, recipient: Recipient) -> Message:
         accepted_at=packet.accepted_at,
         to=recipient.to,
         text=recipient.text if recipient.text is not None else packet.text or "",
-        segments=recipient.segments,
+        segments=recipient.segments if own else packet.segments,
+        units=recipient.units if own else packet.units,
+        voice=packet.voice,
+        source=packet.source,
+        fields=packet.fields,
+        price=packet.price,
         reference=recipient.reference,
         batch_id=packet.batch_id,
         history=(Event(packet.accepted_at, State.QUEUED),),
@@ -51,8 +58,9 @@ def queued(packet: Packet, recipient: Recipient) -> Message:
 
 
 def counted(message: Message, able: Abilities) -> Message:
-    """The message with its segments by the sizes of the upstream that it is going to."""
-    if (able.gsm7_sizes, able.ucs2_sizes) == (GSM7_SIZES, UCS2_SIZES):
+    """The message with its segments by the sizes of the upstream that it is going to. What is
+    spoken has none to be cut into."""
+    if message.voice or (able.gsm7_sizes, able.ucs2_sizes) == (GSM7_SIZES, UCS2_SIZES):
         return message
     segments = segment_count(
         message.text,

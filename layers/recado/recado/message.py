@@ -1,22 +1,26 @@
 """The words: what a submission, a packet, a message, a batch and a reply are, and the states.
 
-A record (Message, Batch or Reply) is something that a customer is told about. It is found by
+A record (Message, Batch, Reply or Alert) is something that a customer is told about. It is found by
 (cost centre, id), it is written whole with a condition on its version, and the reports that it
 owes to the customer are in it.
 """
 
 import enum
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from recado.bulk_file import Bulk
+
 
 class State(enum.StrEnum):
     """Where a message is. From ENROUTE on these are SMPP's own (3.4, section 5.2.28)."""
 
     SCHEDULED = "SCHEDULED"  # waits for its hour
+    PAUSED = "PAUSED"  # a batch whose rest waits for a word from its customer
     QUEUED = "QUEUED"  # accepted; no claim on it yet
     SUBMITTING = "SUBMITTING"  # claimed: an upstream is being asked, or was
     ENROUTE = "ENROUTE"  # the upstream took it
@@ -32,12 +36,13 @@ class State(enum.StrEnum):
 
 _RANK = {
     State.SCHEDULED: 0,
-    State.QUEUED: 1,
-    State.SUBMITTING: 2,
-    State.ENROUTE: 3,
-    State.ACCEPTED: 4,
+    State.PAUSED: 1,
+    State.QUEUED: 2,
+    State.SUBMITTING: 3,
+    State.ENROUTE: 4,
+    State.ACCEPTED: 5,
 }
-_FINAL_RANK = 5
+_FINAL_RANK = 6
 _KEPT_EVENTS = 20
 
 
@@ -54,14 +59,27 @@ class Refusal(Struct, frozen=True):
     detail: str = ""  # for the person who reads it: limits, positions
 
 
+class Listing(Struct, frozen=True, omit_defaults=True):
+    """A long list in a blob, read from its beginning to its end, a stretch at a time."""
+
+    blob: str
+    form: str = "numbers"  # one number a line, checked; or "rows": a customer's table as it came
+    count: int = 0  # lines to come, where that is known
+    units: int = 0  # of all of them together, where they differ
+    column: str = ""  # of a table: where the number stands
+    encoding: str = "utf-8"
+    delimiter: str = ";"
+
+
 class Recipient(Struct, frozen=True, omit_defaults=True):
     """One number of a submission, checked. `id` is fixed here and never changes."""
 
     id: str
-    as_written: str
+    as_written: str = ""
     to: str = ""  # 5511..., digits alone; empty where refused
-    text: str | None = None  # None: the submission's common text
+    text: str | None = None  # None: the submission's common text, with its segments and units
     segments: int = 0
+    units: int = 0
     reference: str | None = None
     refusal: Refusal | None = None
 
@@ -77,7 +95,14 @@ class Submission(Struct, frozen=True, omit_defaults=True):
     recipients: tuple[Recipient, ...]
     batch_id: str | None = None
     text: str | None = None
+    segments: int = 0  # of the common text
+    units: int = 0  # what it costs its customer, in SMS as its dialect counts them
+    voice: bool = False  # spoken, not written
+    source: str = ""  # who it is from, where the customer says so: a number or a word
+    fields: dict[str, str] = {}  # what the customer wants back in its reports
+    price: int = 0  # of a unit, in ten-thousandths of the currency; 0: nothing was charged for it
     blob: str | None = None  # where the recipients lie, when they are too many to travel in line
+    listing: Listing | None = None  # or that which they are read from, step by step
 
 
 class Packet(Struct, frozen=True, omit_defaults=True):
@@ -92,7 +117,35 @@ class Packet(Struct, frozen=True, omit_defaults=True):
     recipients: tuple[Recipient, ...]
     batch_id: str | None = None
     text: str | None = None
+    segments: int = 0
+    units: int = 0
+    voice: bool = False
+    source: str = ""
+    fields: dict[str, str] = {}
+    price: int = 0
+    bulk: bool = False  # its batch may be paused or cancelled while it is under way
     attempt: int = 0
+
+
+def packet_of(submission: Submission, recipients: Iterable[Recipient]) -> Packet:
+    """Some of a submission's recipients, with all that they have in common."""
+    return Packet(
+        cost_centre=submission.cost_centre,
+        dialect=submission.dialect,
+        accepted_at=submission.accepted_at,
+        due_at=submission.due_at,
+        expires_at=submission.expires_at,
+        recipients=tuple(recipients),
+        batch_id=submission.batch_id,
+        text=submission.text,
+        segments=submission.segments,
+        units=submission.units,
+        voice=submission.voice,
+        source=submission.source,
+        fields=submission.fields,
+        price=submission.price,
+        bulk=submission.listing is not None,
+    )
 
 
 class Event(Struct, frozen=True, omit_defaults=True):
@@ -141,6 +194,11 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="messag
     to: str = ""
     text: str = ""
     segments: int = 0
+    units: int = 0
+    voice: bool = False
+    source: str = ""
+    fields: dict[str, str] = {}
+    price: int = 0  # of a unit, where it was paid in advance
     reference: str | None = None
     batch_id: str | None = None
     connector: str = ""
@@ -156,7 +214,8 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="messag
 
 
 class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="batch"):
-    """One request for many. Its list (ids in the request's order, refusals) lies in a blob."""
+    """One request for many. Its list (ids in the request's order, refusals) lies in a blob; that of
+    a long one is read from `listing` step by step, and how far that has come stands here."""
 
     cost_centre: str
     id: str
@@ -165,7 +224,14 @@ class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="batch"):
     accepted_at: float
     count: int
     blob: str = ""
-    state: State = State.QUEUED  # DELETED when cancelled before it was expanded
+    listing: Listing | None = None
+    name: str = ""  # what its customer calls it
+    bulk: Bulk | None = None  # where it is a file that was uploaded
+    offset: int = 0  # bytes of the listing that became packets
+    expanded: int = 0  # recipients in those
+    units: int = 0  # of those, where they differ
+    refused: int = 0  # lines of it that could not become recipients
+    state: State = State.QUEUED  # SCHEDULED, PAUSED, or DELETED: cancelled
     announced_at: float | None = None  # from here on its messages' reports may go
     reports: tuple[Report, ...] = ()
     version: int = 0
@@ -182,11 +248,26 @@ class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="reply"):
     text: str
     received_at: float
     reference: str | None = None
+    batch_id: str | None = None  # of that message
+    destination: str = ""  # what it was sent to, where the upstream says so
     reports: tuple[Report, ...] = ()
     version: int = 0
 
 
-Record: TypeAlias = Message | Batch | Reply
+class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="alert"):
+    """Something about its account that a customer has to be told."""
+
+    cost_centre: str
+    id: str
+    dialect: str
+    kind: str  # "low_balance"
+    at: float
+    balance: int  # in ten-thousandths of the currency
+    reports: tuple[Report, ...] = ()
+    version: int = 0
+
+
+Record: TypeAlias = Message | Batch | Reply | Alert
 
 
 class Key(Struct, frozen=True):

@@ -11,6 +11,7 @@ from recado.report import next_owed
 from recado.wiring import Deps
 
 QUEUE = "Notify"
+LOOK_BACK = 3 * 86_400.0  # an id's time is when a message was due; what it owes comes later
 _UNDER_WAY = 60.0
 _ITS_TIME = 30.0  # no handful of notices takes longer, unless its customers are slow
 

@@ -5,33 +5,25 @@ an id that is younger than its validity is then queued or was never ours, and th
 """
 
 from collections import Counter
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
-from recado import esme
-from recado.accept import MAX_AHEAD
+from recado import cancel, esme
 from recado.callback import listed_of
+from recado.cancel import record_of, state_without_record, waiting
 from recado.costcentre import CostCentre
 from recado.dialects import Listed, zoug
 from recado.errors import Refused
 from recado.http import Answer, Event, Request, json_answer, request_of
-from recado.ids import id_time, is_id, new_id
-from recado.lifecycle import cancelled
+from recado.ids import is_id, new_id
 from recado.message import Batch, Key, Message, Record, Refusal, State
-from recado.observability import follow
+from recado.moments import iso
+from recado.registry import dialect_of
 from recado.wiring import Deps
 
-_METHODS = {"/message": "GET, POST", "/message/batch": "POST"}
-_METHODS_OF_ONE = "GET, DELETE"  # of a single message or batch, one path segment further
-_WAITING = (State.SCHEDULED, State.QUEUED)
-
-
-def iso(at: float) -> str:
-    """A time as in answers and lists of ours: ISO 8601 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+_COLLECTIONS = frozenset({"/message", "/message/batch"})
 
 
 def nowhere(event: Event, deps: Deps) -> Answer:
@@ -43,16 +35,20 @@ def _nowhere(path: str, cost_centre: CostCentre | None, deps: Deps) -> Answer:
     allowed = _allowed(path)
     field, reason = ("method", "method") if allowed else ("path", "unknown")
     refusal = Refusal(field, reason, esme.RINVCMDID)
-    answer = zoug.refused(refusal, new_id(deps.clock()), cost_centre)
+    identifier = new_id(deps.clock())
+    if cost_centre is None:
+        answer = dialect_of(path).turned_away(refusal, identifier)
+    else:
+        answer = zoug.refused(refusal, identifier, cost_centre)
     if allowed:
         answer["headers"]["allow"] = allowed
     return answer
 
 
 def _allowed(path: str) -> str:
-    collection, _, identifier = path.rpartition("/")
-    of_one = _METHODS_OF_ONE if collection in _METHODS and identifier else ""
-    return _METHODS.get(path, of_one)
+    from recado.openapi import methods  # noqa: PLC0415 - hundreds of records that few ask for
+
+    return ", ".join(methods(path))
 
 
 def _identifier(request: Request) -> str:
@@ -62,33 +58,27 @@ def _identifier(request: Request) -> str:
     return identifier
 
 
-def _record(key: Key, deps: Deps) -> Record | None:
-    return deps.engine.store.records([key])[0]
-
-
-def _state_without_record(identifier: str, cost_centre: CostCentre, now: float) -> State:
-    """What an id says that has no record. Raises Refused where it says nothing."""
-    at = id_time(identifier)
-    if not now - cost_centre.validity <= at <= now + MAX_AHEAD:
-        raise Refused(Refusal("id", "unknown", esme.RQUERYFAIL))
-    return State.SCHEDULED if at > now else State.QUEUED
-
-
 def _json(content: dict[str, Any]) -> Answer:
     return json_answer(200, msgspec.json.encode(content).decode())
 
 
 def show_message(request: Request, cost_centre: CostCentre, deps: Deps) -> Answer:
     """GET /message/{id}: its state, its history, its reports."""
-    if request.path in _METHODS:  # to a router /message/batch is a message, too
+    if request.path in _COLLECTIONS:  # to a router /message/batch is a message, too
         return _nowhere(request.path, cost_centre, deps)
     identifier = _identifier(request)
-    message = _record(Key(cost_centre.id, identifier), deps)
+    message = record_of(Key(cost_centre.id, identifier), deps)
     if message is None:
-        state = _state_without_record(identifier, cost_centre, deps.clock())
+        state = state_without_record(identifier, cost_centre, deps.clock())
         return _json({"message_id": identifier, "state": state, "recorded": False})
+    if isinstance(message, Batch) and message.state is State.DELETED and not message.count:
+        # Cancelled when nobody could tell whether it was a message or a batch.
+        return _json({"message_id": identifier, "state": State.DELETED, "recorded": True})
     if not isinstance(message, Message):
         raise Refused(Refusal("id", "unknown", esme.RQUERYFAIL))
+    if message.state is State.SCHEDULED:  # it was moved: its record says little more than that
+        moved = {"recorded": True, "due_at": iso(message.due_at)}
+        return _json({"message_id": identifier, "state": message.state, **moved})
     return _json(shown(message))
 
 
@@ -127,15 +117,18 @@ def shown(message: Message) -> dict[str, Any]:
 def show_batch(request: Request, cost_centre: CostCentre, deps: Deps) -> Answer:
     """GET /message/batch/{id}: how many are in which state, and every id in the request's order."""
     identifier = _identifier(request)
-    batch = _record(Key(cost_centre.id, identifier), deps)
+    batch = record_of(Key(cost_centre.id, identifier), deps)
     if batch is None:
-        state = _state_without_record(identifier, cost_centre, deps.clock())
+        state = state_without_record(identifier, cost_centre, deps.clock())
         return _json({"batchId": identifier, "state": state, "recorded": False})
     if not isinstance(batch, Batch):
         raise Refused(Refusal("id", "unknown", esme.RQUERYFAIL))
-    if not batch.blob:  # cancelled before its list was looked at
-        return _json({"batchId": identifier, "state": batch.state, "recorded": True})
-    states, listed = _states(batch, deps)
+    if batch.listing:
+        return _json({"batchId": identifier, "recorded": True, **_progress(batch, deps)})
+    if not batch.blob:  # cancelled, or moved to another hour, before its list was looked at
+        moved = {"due_at": iso(batch.due_at)} if batch.state is State.SCHEDULED else {}
+        return _json({"batchId": identifier, "state": batch.state, "recorded": True, **moved})
+    states, listed = states_of(batch, deps)
     return _json(
         {
             "batchId": batch.id,
@@ -144,19 +137,31 @@ def show_batch(request: Request, cost_centre: CostCentre, deps: Deps) -> Answer:
             "announced_at": iso(batch.announced_at) if batch.announced_at else None,
             "counts": dict(Counter(states)),
             "list": [
-                {"message_id": line_id, "destination_addr": number, "state": state}
-                for (line_id, number), state in zip(listed, states, strict=True)
+                {"message_id": line.id, "destination_addr": line.as_written, "state": state}
+                for line, state in zip(listed, states, strict=True)
             ],
         }
     )
 
 
-def _states(batch: Batch, deps: Deps) -> tuple[list[str], list[tuple[str, str]]]:
-    """Each line's state, "REFUSED" for a line that was, and its id and number."""
+def _progress(batch: Batch, deps: Deps) -> dict[str, Any]:
+    """How far a long list has come."""
+    left = waiting(batch, deps)
+    return {
+        "state": batch.state,
+        "batchCount": str(batch.count),
+        "read": batch.expanded + batch.refused,
+        "refused": batch.refused,
+        "taken": batch.count - batch.refused - left,
+        "waiting": left,
+    }
+
+
+def states_of(batch: Batch, deps: Deps) -> tuple[list[str], Sequence[Listed]]:
+    """Each line's state, "REFUSED" for a line that was, and the lines."""
     listed = listed_of(batch, deps.engine.blobs)
     records = deps.engine.store.records([Key(batch.cost_centre, line.id) for line in listed])
-    states = [_state_of(line, record) for line, record in zip(listed, records, strict=True)]
-    return states, [(line.id, line.as_written) for line in listed]
+    return [_state_of(line, record) for line, record in zip(listed, records, strict=True)], listed
 
 
 def _state_of(line: Listed, record: Record | None) -> str:
@@ -167,90 +172,17 @@ def _state_of(line: Listed, record: Record | None) -> str:
 
 def cancel_message(request: Request, cost_centre: CostCentre, deps: Deps) -> Answer:
     """DELETE /message/{id}: it will not be sent; or it has gone already."""
-    if request.path in _METHODS:
+    if request.path in _COLLECTIONS:
         return _nowhere(request.path, cost_centre, deps)
     identifier = _identifier(request)
-    key = Key(cost_centre.id, identifier)
-    record = _record(key, deps)
-    if record is None:
-        _state_without_record(identifier, cost_centre, deps.clock())
-    elif not isinstance(record, Message):
-        raise Refused(Refusal("id", "unknown", esme.RQUERYFAIL))
-    if not _cancel([key], deps)[0]:
-        raise Refused(Refusal("message", "gone", esme.RCANCELFAIL))
+    cancel.cancel_message(identifier, zoug.NAME, cost_centre, deps)
     return _json({"message_id": identifier, "state": State.DELETED})
 
 
 def cancel_batch(request: Request, cost_centre: CostCentre, deps: Deps) -> Answer:
     """DELETE /message/batch/{id}: what of it has not gone will not be sent: how many."""
     identifier = _identifier(request)
-    key = Key(cost_centre.id, identifier)
-    batch = _record(key, deps)
-    if batch is None:
-        _state_without_record(identifier, cost_centre, deps.clock())
-        batch = _tombstone_batch(key, deps)
-        if batch is None:
-            return _json({"batchId": identifier, "state": State.DELETED})
-    if not isinstance(batch, Batch):
-        raise Refused(Refusal("id", "unknown", esme.RQUERYFAIL))
-    if not batch.blob:
+    done = cancel.cancel_batch(identifier, zoug.NAME, cost_centre, deps)
+    if not done.counted:
         return _json({"batchId": identifier, "state": State.DELETED})
-    listed = listed_of(batch, deps.engine.blobs)
-    keys = [Key(key.cost_centre, line.id) for line in listed if not line.refusal]
-    taken_back = _cancel(keys, deps, batch_id=batch.id)
-    done = sum(taken_back)
-    if taken_back and not done:
-        raise Refused(Refusal("batch", "gone", esme.RCANCELFAIL))
-    return _json({"batchId": identifier, "cancelled": done, "gone": len(taken_back) - done})
-
-
-def _tombstone_batch(key: Key, deps: Deps) -> Record | None:
-    """Puts DELETED where expanding would put the batch: None, or the batch that was faster."""
-    now = deps.clock()
-    batch = Batch(
-        cost_centre=key.cost_centre,
-        id=key.id,
-        dialect="zoug",
-        due_at=id_time(key.id),
-        accepted_at=now,
-        count=0,
-        state=State.DELETED,
-    )
-    return deps.engine.store.create([batch])[0]
-
-
-def _cancel(keys: list[Key], deps: Deps, batch_id: str | None = None) -> list[bool]:
-    """Puts DELETED where a claim would go. For each: whether it will not be sent."""
-    now = deps.clock()
-    tombstones = [_tombstone(key, now) for key in keys]
-    stood = deps.engine.store.create(tombstones)
-    gone = [old is None or _cancelled_already(old, now, deps) for old in stood]
-    mine = [key for key, is_gone in zip(keys, gone, strict=True) if is_gone]
-    follow("cancelled", mine, batch_id=batch_id)
-    return gone
-
-
-def _tombstone(key: Key, now: float) -> Message:
-    at = id_time(key.id)
-    queued = Message(
-        cost_centre=key.cost_centre,
-        id=key.id,
-        dialect="zoug",
-        state=State.QUEUED,
-        due_at=at,
-        expires_at=at,
-        accepted_at=now,
-    )
-    return cancelled(queued, now)
-
-
-def _cancelled_already(old: Record, now: float, deps: Deps) -> bool:
-    """A message that waits after an upstream could not take it is still ours to take back."""
-    if not isinstance(old, Message):
-        return False
-    if old.state is State.DELETED:
-        return True
-    free = old.state is State.SUBMITTING and not old.claim and not old.maybe_sent
-    if not free and old.state not in _WAITING:
-        return False
-    return deps.engine.store.replace([replace(cancelled(old, now), claim="")])[0] is not None
+    return _json({"batchId": identifier, "cancelled": done.done, "gone": done.gone})

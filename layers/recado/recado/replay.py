@@ -6,23 +6,22 @@ from msgspec.structs import replace
 from recado import endpoint
 from recado.ids import id_time
 from recado.message import Record, Report, key_of
-from recado.notices import Replay, emit, send
+from recado.notices import LOOK_BACK, Replay, emit, send
 from recado.report import owed_again
 from recado.wiring import Deps
 
 PAGE = 100
-_LOOK_BACK = 3 * 86_400.0  # an id's time is when a message was due; what it owes comes later
 
 
 def reaching(record: Record, report: Report) -> float:
     """From when on a replay has to begin to come by this record."""
-    return min(report.owed_at, id_time(record.id) + _LOOK_BACK)
+    return min(report.owed_at, id_time(record.id) + LOOK_BACK)
 
 
 def replay(asked: Replay, deps: Deps) -> None:
     """One page of a replay, and a notice for the next."""
     records = deps.engine.store.records_between(
-        asked.cost_centre, asked.since - _LOOK_BACK, asked.until, asked.after, PAGE
+        asked.cost_centre, asked.since - LOOK_BACK, asked.until, asked.after, PAGE
     )
     if asked.again:
         records = [_owed_again(record, asked, deps) for record in records]

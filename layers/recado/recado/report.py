@@ -15,6 +15,7 @@ SUBMIT_OUTCOME = "1"
 FINAL_STATE = "2"
 REPLY = "reply"
 BATCH = "batch"
+ALERT = "alert"
 _KEPT_TRIES = 10
 
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from recado.connectors import Upstream
 from recado.engine import Store
+from recado.registry import CONNECTORS
 
 _CACHED_SECONDS = 60.0
 
@@ -54,10 +55,25 @@ class Routing:
         self._fresh()
         return bool(self._routes)
 
-    def upstream_for(self, cost_centre: str, number: str) -> Upstream | None:
-        """Where a message of this cost centre to this number goes, or None: no route matches."""
+    def reaches(self, cost_centre: str, number: str, *, voice: bool = False) -> bool:
+        """Whether a message may be taken: a route matches, or there is none at all yet."""
+        if not self.has_routes():
+            return True
+        return self.upstream_for(cost_centre, number, voice=voice) is not None
+
+    def upstream_for(
+        self, cost_centre: str, number: str, *, voice: bool = False
+    ) -> Upstream | None:
+        """Where a message of this cost centre to this number goes, or None: no route matches. What
+        is to be spoken passes by routes to upstreams that can't."""
         self._fresh()
         for route in self._routes:
             if route.cost_centre in ("", cost_centre) and number.startswith(route.prefix):
-                return self._upstreams.get(route.upstream)
+                upstream = self._upstreams.get(route.upstream)
+                if not voice or (upstream is not None and self._speaks(upstream)):
+                    return upstream
         return None
+
+    @staticmethod
+    def _speaks(upstream: Upstream) -> bool:
+        return CONNECTORS[upstream.kind].abilities(upstream).speaks

@@ -15,6 +15,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     callback_hours: float = 24.0  # how long an unanswered report is tried
     private_callbacks: bool | None = None  # may callback URLs reach private addresses; None: no,
     # but yes on a machine where the gateway itself listens on loopback alone
+    counting_seconds: float = 15.0  # how long a tick of the clock counts usage at most
     public_base_url: str = ""  # where upstreams reach us; on AWS empty means the output CallbackUrl
     log_level: str = "INFO"
     log_format: str = ""  # on a machine: json or text; empty: text where a terminal shows it

@@ -133,7 +133,9 @@ def _taken(
     sleep(behaviour.answer_after)
     upstream_id = new_id(deps.clock())
     reference = asked.reference if asked.echo else None
-    bodies = [event_of(step, upstream_id, asked.to, reference) for step in behaviour.steps]
+    bodies = [
+        event_of(step, upstream_id, asked.to, asked.source, reference) for step in behaviour.steps
+    ]
     told = 0
     while told < len(bodies) and _told(asked.callback_url, bodies[told], stop_at, deps, sleep):
         told += 1

@@ -102,11 +102,21 @@ BEHAVIOURS = {
     "17": Behaviour(
         says="Rejected by receipt (REJECTD, err 017).", steps=(Step("REJECTD", "017"),)
     ),
+    # Named for what a telephone does. A text to them is treated alike: one table for both kinds.
+    "20": Behaviour(says="Voice: answered (DELIVRD)."),
+    "21": Behaviour(says="Voice: busy (UNDELIV, err 021).", steps=(Step("UNDELIV", "021"),)),
+    "22": Behaviour(
+        says="Voice: not picked up (UNDELIV, err 022).", steps=(Step("UNDELIV", "022"),)
+    ),
+    "23": Behaviour(
+        says="Voice: answered by a machine (DELIVRD, err 023).", steps=(Step("DELIVRD", "023"),)
+    ),
 }
 
 
 def behaviour_of(to: str) -> Behaviour:
-    """Every number outside the block, and each of it that has no row, is delivered."""
+    """Of a text and of a voice message alike. Every number outside the block, and each of it that
+    has no row, is delivered; so is every fixed line, for the block holds mobiles alone."""
     if len(to) == 13 and to.startswith(MAGIC_BLOCK):
         return BEHAVIOURS.get(to[-2:], DELIVERED)
     return DELIVERED
@@ -121,6 +131,8 @@ class Asked(Struct, frozen=True):
     segments: int
     callback_url: str
     echo: bool = True  # may receipts and replies name the reference
+    source: str = ""
+    voice: bool = False
 
 
 class Said(Struct, frozen=True):
@@ -156,9 +168,9 @@ REFUSALS: Mapping[Answering, Said] = MappingProxyType(
 )
 
 
-def event_of(step: Step, upstream_id: str, to: str, reference: str | None) -> bytes:
-    """The callback's body for one step of a message; without the reference where it is None. The
-    same each time that it is tried."""
+def event_of(step: Step, upstream_id: str, to: str, source: str, reference: str | None) -> bytes:
+    """The callback's body for one step of a message to `to` from `source`; without the reference
+    where it is None. The same each time that it is tried."""
     echoed = {} if reference is None else {"reference": reference}
     if step.stat:
         event = {"event": "receipt", "id": upstream_id, "stat": step.stat, "err": step.err}
@@ -167,6 +179,7 @@ def event_of(step: Step, upstream_id: str, to: str, reference: str | None) -> by
         "event": "reply",
         "id": f"{upstream_id}-reply",
         "from": to,
+        **({"to": source} if source else {}),
         "text": "Resposta: recebi a sua mensagem.",
     }
     named = {"in_reply_to": upstream_id} | echoed

@@ -10,6 +10,7 @@ from recado.errors import Misconfigured
 from recado.ids import derived_id, is_id
 from recado.lifecycle import received
 from recado.message import Key, Message, Record, Reply, Report, key_of
+from recado.money import refund
 from recado.notices import emit, emit_again, is_looked_at
 from recado.observability import count, follow, follows, log
 from recado.registry import CONNECTORS
@@ -79,6 +80,7 @@ def track(heard: Sequence[Heard], deps: Deps) -> None:
         else:
             outcome.ahead.append(one)
     _apply(addressed, outcome, deps)
+    refund([*outcome.owing, *outcome.again], deps)
     # Of two receipts for one message the later one counts.
     emit({key_of(record): record for record in outcome.owing}.values(), deps)
     emit_again({key_of(record): record for record in outcome.again}.values(), deps)
@@ -215,6 +217,8 @@ def _reply(told: Incoming, heard: Heard, outcome: _Outcome, deps: Deps) -> None:
         text=told.text,
         received_at=at,
         reference=message.reference,
+        batch_id=message.batch_id,
+        destination=told.destination,
         reports=(Report(REPLY, at),),
     )
     stood = deps.engine.store.create([reply])[0]

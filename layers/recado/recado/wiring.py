@@ -1,6 +1,7 @@
 """The one place where the parts are put together; every handler takes its dependencies here."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from recado.costcentre import Directory
+from recado.directory import Directory
 from recado.engine import Engine
 from recado.errors import Misconfigured
 from recado.http import Exchange, Outgoing, Reached, Unreached
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
 _DAY = 86_400.0
 
 
+class Turns(Struct, frozen=True):
+    """How long work lets others have their turn, where one process does everything."""
+
+    breathe: Callable[[], None]  # called again and again within long work
+    pace: Callable[[], int]  # before each window of what is many: how many of it may go at once
+
+
+ALONE = Turns(lambda: None, lambda: sys.maxsize)  # nobody else is there: a Lambda, or a test
+
+
 class Deps(Struct, frozen=True):
     """What the line works with."""
 
@@ -32,8 +43,14 @@ class Deps(Struct, frozen=True):
     settings: Settings
     clock: Callable[[], float]
     read_pepper: Callable[[], bytes]
+    turns: Turns
     telling: set[Key]  # records whose report is on its way from this environment
+    resting: dict[str, float]  # what need not be done again before that time
     failing: dict[str, set[str]]  # by cost centre, the records that its endpoint failed at in a row
+
+    def breathe(self) -> None:
+        """Called within long work: lets others have their turn."""
+        self.turns.breathe()
 
     @property
     def pepper(self) -> bytes:
@@ -50,6 +67,7 @@ def assemble(
     exchange: Exchange,
     settings: Settings,
     clock: Callable[[], float],
+    turns: Turns = ALONE,
 ) -> Deps:
     """The dependencies over an engine. A pepper that has to be fetched is fetched once, when it is
     first needed."""
@@ -62,7 +80,9 @@ def assemble(
         settings=settings,
         clock=clock,
         read_pepper=read_pepper,
+        turns=turns,
         telling=set(),
+        resting={},
         failing={},
     )
 

@@ -19,6 +19,7 @@ class Abilities(Struct, frozen=True):
     carries_our_id: bool = False  # receipts name our reference: no ref needs to be written
     gsm7_sizes: tuple[int, int] = (160, 153)  # septets of a single segment, and of one of several
     ucs2_sizes: tuple[int, int] = (70, 67)
+    speaks: bool = False  # it can say a text on the telephone (voice)
 
 
 class Setting(Struct, frozen=True):
@@ -49,6 +50,8 @@ class Submit(Struct, frozen=True):
     to: str
     text: str
     segments: int
+    source: str = ""  # who it is from, where the customer says so; an upstream may not be able to
+    voice: bool = False  # to be spoken; only ever asked of an upstream that `speaks`
 
 
 class Submitted(Struct, frozen=True):
@@ -107,6 +110,7 @@ class Incoming(Struct, frozen=True):
     upstream_event: str  # the same each time that the upstream tells of it
     reference: str | None = None
     upstream_id: str | None = None
+    destination: str = ""  # what it was sent to, where the upstream says so
 
 
 class Connector(Protocol):

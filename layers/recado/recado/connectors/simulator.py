@@ -48,6 +48,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
             form=r"\d+,\d+",
         ),
         "ucs2_sizes": Setting("the same in UCS-2: 70,67 unless set", form=r"\d+,\d+"),
+        "voice": Setting("yes (unless set) or no: whether it speaks", form="yes|no"),
     }
 )
 
@@ -66,13 +67,15 @@ STATES = {
 _DEFAULT_RETRY_AFTER = 1.0
 
 
-class _Question(Struct, frozen=True):
+class _Question(Struct, frozen=True, omit_defaults=True):
     reference: str
     to: str
     text: str
     segments: int
     callback_url: str
     echo: bool
+    source: str = ""
+    voice: bool = False
 
 
 class _Answered(Struct, frozen=True):
@@ -91,6 +94,7 @@ class _ReplyEvent(Struct, frozen=True, tag_field="event", tag="reply", rename={"
     id: str
     source: str
     text: str
+    to: str = ""
     in_reply_to: str | None = None
     reference: str | None = None
 
@@ -118,6 +122,7 @@ def abilities(upstream: Upstream) -> Abilities:
         carries_our_id=_echoes(upstream),
         gsm7_sizes=_sizes(upstream, "gsm7_sizes", GSM7_SIZES),
         ucs2_sizes=_sizes(upstream, "ucs2_sizes", UCS2_SIZES),
+        speaks=upstream.settings.get("voice", "yes") != "no",
     )
 
 
@@ -147,6 +152,8 @@ def _asked(one: Submit, upstream: Upstream) -> Outgoing:
         segments=one.segments,
         callback_url=_needed(upstream, "callback_url"),
         echo=_echoes(upstream),
+        source=one.source,
+        voice=one.voice,
     )
     return Outgoing(
         method="POST",
@@ -197,7 +204,9 @@ def parse_callback(raw: RawCallback, upstream: Upstream) -> list[Receipt | Incom
         raise ValueError(f"not a simulator's callback: {error}") from error
     reference = event.reference if _echoes(upstream) else None
     if isinstance(event, _ReplyEvent):
-        return [Incoming(event.source, event.text, event.id, reference, event.in_reply_to)]
+        return [
+            Incoming(event.source, event.text, event.id, reference, event.in_reply_to, event.to)
+        ]
     if event.stat not in STATES:
         raise ValueError(f"unknown stat: {event.stat[:20]}")
     return [Receipt(STATES[event.stat], event.err, reference, event.id)]

@@ -1,29 +1,60 @@
 """The Zoug HTTP API, from its published document ("Documentação – Envio de mensagens via API").
 
-`send_ask` and `batch_ask` read what the document calls "Envio avulso" and "Envio em lote"; the
-rest renders answers, reports, replies and the batch callback in the document's form and order of
-fields. What the document does not say (statuses, texts of errors beyond its one example, our own
-fields) is marked "not in the document" here and in docs/zoug-api.md.
+Requests are read in zoug_requests; here answers, reports, replies and the batch callback get the
+document's form and order of fields. What the document does not say (statuses, texts of errors
+beyond its one example, our own fields) is marked "not in the document" here and in
+docs/zoug-api.md.
 """
 
-import functools
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
-from recado import esme
-from recado.costcentre import CostCentre
-from recado.dialects import Ask, Listed, Wish
-from recado.errors import Refused
+from recado.amounts import shown_amount
+from recado.costcentre import CostCentre, zone
+from recado.dialects import Listed
+from recado.dialects.zoug_requests import (
+    MAX_BATCH,
+    batch_ask,
+    credential,
+    fields_of,
+    numbering,
+    read,
+    send_ask,
+    send_time,
+)
 from recado.http import Answer, Request, json_answer
-from recado.message import Batch, Message, Refusal, Reply, Report
+from recado.message import Alert, Batch, Message, Refusal, Reply, Report
+
+__all__ = [
+    "MAX_BATCH",
+    "NAME",
+    "PATHS",
+    "TELLS_BATCHES",
+    "alert",
+    "batch_ask",
+    "batch_callback",
+    "batch_sent",
+    "credential",
+    "explained",
+    "fields_of",
+    "local_time",
+    "numbering",
+    "read",
+    "refused",
+    "reply",
+    "report",
+    "send_ask",
+    "send_time",
+    "sent",
+    "turned_away",
+]
 
 NAME = "zoug"
-MAX_BATCH = 400  # "limite de 400 registros por requisição"
-_MAX_KEY = 255
+PATHS: tuple[str, ...] = ("/",)
+TELLS_BATCHES = True  # "Após o processamento ... o sistema retornará um call-back"
 
 # Not in the document: the HTTP status of a refusal, by its reason. Everything else is 400.
 _STATUS = {
@@ -38,6 +69,9 @@ _STATUS = {
     "fault": 500,
     "busy": 503,
     "no_route": 503,
+    "no_voice": 503,
+    "balance": 402,
+    "quota": 429,
 }
 _NAMES = {"destination": "Destination_addr", "text": "Message"}
 _PROBLEMS = {
@@ -56,134 +90,12 @@ _PROBLEMS = {
     "rate": "is exceeded!",
     "past": "is in the past!",
     "no_route": "has no route!",
+    "no_voice": "has no route that speaks!",
+    "balance": "is insufficient!",
+    "quota": "is used up!",
     "fault": "failed, try again!",
     "busy": "is busy, try again!",
 }
-
-
-def _refuse(field: str, reason: str, code: str, detail: str = "") -> Refused:
-    return Refused(Refusal(field, reason, code, detail))
-
-
-# --- requests ------------------------------------------------------------------------------------
-
-
-def _fields(request: Request, *, query_serves: bool) -> dict[str, Any]:
-    """The body's fields, or the query string's where it may serve and there is no body."""
-    if not request.body.strip() and query_serves:
-        return dict(request.query_fields())
-    try:
-        body = msgspec.json.decode(request.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _refuse("body", "type", esme.RINVCMDLEN, "is not valid JSON!") from error
-    if not isinstance(body, dict):
-        raise _refuse("body", "type", esme.RINVCMDLEN, "is not a JSON object!")
-    return body
-
-
-def _text_field(fields: dict[str, Any], name: str, generic: str, code: str, where: str = "") -> str:
-    value = fields.get(name)
-    field = where + name if where else generic
-    if value is None:
-        raise _refuse(field, "missing", code)
-    if not isinstance(value, str):
-        raise _refuse(field, "type", code, "must be a string!")
-    return value
-
-
-def _reference(fields: dict[str, Any], where: str = "") -> str | None:
-    """Not in the document: clients send a reference_id, which its reports echo."""
-    value = fields.get("reference_id")
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if value is None or (isinstance(value, str) and len(value) <= _MAX_KEY):
-        return value
-    detail = f"must be a string of at most {_MAX_KEY} characters!"
-    raise _refuse(where + "reference_id", "type", esme.RINVOPTPARAMVAL, detail)
-
-
-def _validity(fields: dict[str, Any]) -> int | None:
-    value = fields.get("validity")
-    if value is None or value == "":
-        return None
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 5 <= value <= 259_200:
-        detail = "must be a number of seconds from 5 to 259200!"
-        raise _refuse("validity", "type", esme.RINVEXPIRY, detail)
-    return value
-
-
-def _send_at(fields: dict[str, Any], cost_centre: CostCentre) -> float | None:
-    value = fields.get("send_at")
-    if value is None or value == "":
-        return None
-    try:
-        at = datetime.fromisoformat(value)
-        at = at if at.tzinfo else at.replace(tzinfo=zone(cost_centre.time_zone))
-        return at.timestamp()
-    except (TypeError, ValueError, OverflowError, OSError) as error:
-        detail = "must be a date and time in ISO 8601!"
-        raise _refuse("send_at", "type", esme.RINVSCHED, detail) from error
-
-
-def _idempotency_key(request: Request) -> str | None:
-    key = request.headers.get("idempotency-key")
-    if key is None or (0 < len(key) <= _MAX_KEY):
-        return key
-    detail = f"must have 1 to {_MAX_KEY} characters!"
-    raise _refuse("Idempotency-Key", "type", esme.RINVOPTPARAMVAL, detail)
-
-
-def send_ask(request: Request, cost_centre: CostCentre) -> Ask:
-    """What a request to /message asks. Raises Refused."""
-    fields = _fields(request, query_serves=request.method == "GET")
-    wish = Wish(
-        _text_field(fields, "destination_addr", "destination", esme.RINVDSTADR),
-        _text_field(fields, "message", "text", esme.RINVMSGLEN),
-        _reference(fields),
-    )
-    return Ask(
-        wishes=(wish,),
-        validity=_validity(fields),
-        send_at=_send_at(fields, cost_centre),
-        idempotency_key=_idempotency_key(request),
-    )
-
-
-def batch_ask(request: Request, cost_centre: CostCentre) -> Ask:
-    """What a request to /message/batch asks. Raises Refused, and names the element, for one that
-    can't be read; what its values are worth is decided element by element."""
-    fields = _fields(request, query_serves=False)
-    elements = fields.get("list")
-    if elements is None:
-        raise _refuse("list", "missing", esme.RINVNUMDESTS)
-    if not isinstance(elements, list):
-        raise _refuse("list", "type", esme.RINVNUMDESTS, "must be an array!")
-    if not elements:
-        raise _refuse("list", "empty", esme.RINVNUMDESTS)
-    if len(elements) > MAX_BATCH:
-        detail = f"has {len(elements)} elements, at most {MAX_BATCH} are allowed!"
-        raise _refuse("list", "long", esme.RINVNUMDESTS, detail)
-    return Ask(
-        wishes=tuple(_element(element, n) for n, element in enumerate(elements)),
-        batch=True,
-        validity=_validity(fields),
-        send_at=_send_at(fields, cost_centre),
-        idempotency_key=_idempotency_key(request),
-    )
-
-
-def _element(element: Any, position: int) -> Wish:
-    where = f"list[{position}]"
-    if not isinstance(element, dict):
-        raise _refuse(where, "type", esme.RINVNUMDESTS, "must be an object!")
-    where += "."
-    return Wish(
-        _text_field(element, "destination_addr", "destination", esme.RINVDSTADR, where),
-        _text_field(element, "message", "text", esme.RINVMSGLEN, where),
-        _reference(element, where),
-    )
 
 
 # --- answers -------------------------------------------------------------------------------------
@@ -206,7 +118,17 @@ def batch_sent(identifier: str, count: int) -> Answer:
     return json_answer(200, f'{{"batchCount":"{count}","batchId":"{identifier}"}}')
 
 
-def refused(refusal: Refusal, identifier: str, cost_centre: CostCentre | None) -> Answer:
+def turned_away(refusal: Refusal, identifier: str) -> Answer:
+    """The answer to a request that came to no function."""
+    return refused(refusal, identifier, None)
+
+
+def refused(
+    refusal: Refusal,
+    identifier: str,
+    cost_centre: CostCentre | None,
+    asked: Request | None = None,  # noqa: ARG001 - the Protocol's: other dialects have forms
+) -> Answer:
     """The answer to a request that is refused, or at which we failed. The id stands in our log."""
     body = {
         "message_id": identifier,
@@ -226,11 +148,6 @@ def refused(refusal: Refusal, identifier: str, cost_centre: CostCentre | None) -
 
 
 # --- reports, replies, the batch callback --------------------------------------------------------
-
-
-@functools.lru_cache(maxsize=64)
-def zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
 
 
 def local_time(at: float, cost_centre: CostCentre) -> str:
@@ -283,3 +200,13 @@ def _listed(line: Listed) -> dict[str, Any]:
     if line.reference is not None:
         body["reference_id"] = line.reference
     return body
+
+
+def alert(alert: Alert, cost_centre: CostCentre) -> dict[str, Any]:
+    """Not in the document: a low balance. Told apart by its `alert`, which no report has."""
+    return {
+        "alert": alert.kind,
+        "balance": shown_amount(alert.balance),
+        "report_date": local_time(alert.at, cost_centre),
+        "cost_center_id": alert.cost_centre,
+    }

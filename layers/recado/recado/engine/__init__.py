@@ -8,7 +8,7 @@ queue message done), and earlier where `settle` was called. A hop whose writes c
 durable gets no answer, so it is done again; every hop may be done again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -35,6 +35,37 @@ class Held(Struct, frozen=True):
     queue: str
     group: str
     body: str
+
+
+class Entry(Struct, frozen=True, omit_defaults=True):
+    """A line of a cost centre's ledger. There is one of each kind for each id, ever."""
+
+    cost_centre: str
+    id: str  # of the message, the submission or the payment that it is about; one of our ids
+    kind: str  # "charge", "refund", "credit"
+    amount: int  # in ten-thousandths of the currency; below zero: taken from the balance
+    at: float
+    note: str = ""
+
+
+def place_of(entry: Entry) -> str:
+    """Where an entry stands in its cost centre's ledger: what `Store.ledger` sorts by."""
+    return f"{entry.id}#{entry.kind}"
+
+
+ACCOUNTS_KEPT = 400 * 86_400.0
+"""For how long a ledger and what was used are kept at least, in seconds: money outlives messages,
+and a year can be held against the one before."""
+
+
+class Usage(Struct, frozen=True):
+    """What a cost centre sent in a day: rows of (connector, state, messages, segments, units)."""
+
+    cost_centre: str
+    day: str  # 2026-05-28, in the cost centre's time zone
+    rows: tuple[tuple[str, str, int, int, int], ...]
+    after: str = ""  # counted up to this id only; empty: to its end
+    final: bool = False  # nothing of it changes any more
 
 
 class Endpoint(Struct, frozen=True):
@@ -85,6 +116,12 @@ class Store(Protocol):
         """Up to `limit` records of a cost centre, by id, whose ids' times lie in the range and
         which sort after the id `after`."""
 
+    def listed(
+        self, kind: str, cost_centre: str, since: float, until: float, after: str, limit: int
+    ) -> list[Record]:
+        """As records_between, of one kind alone: "batch" or "reply". Fewer than `limit` does not
+        mean that no more follow: only an empty list does."""
+
     def newest_to(self, number: str) -> Key | None:
         """The newest message to this number, of any cost centre: whose reply an MO is."""
 
@@ -110,10 +147,55 @@ class Store(Protocol):
         """Up to `limit` held messages that are due, the longest due first."""
 
     def release(self, held: Held) -> None:
-        """Forgets a held message: it was put on its queue."""
+        """Forgets a held message: it was put on its queue, or taken back."""
+
+    def held(self, due_at: float, identifier: str) -> Held | None:
+        """The held message of that id and due date."""
+
+    def held_of(self, group: str, after: Held | None, limit: int) -> list[Held]:
+        """Up to `limit` held messages of a group, by due date and id, which sort after `after`."""
 
     def take(self, bucket: str, amount: int, limit: int, now: float) -> bool:
         """Adds to the bucket's count of the present second, unless that would pass the limit."""
+
+    def add(
+        self, counter: str, amounts: Mapping[str, int], *, limit: int | None, expires: float
+    ) -> bool:
+        """Adds to some of a counter's fields (fifty at most), all or none; where there is a
+        `limit`, only if none that grows passes it: what is given back, below zero, is never
+        refused. A counter is forgotten as a whole, some time after the `expires` of the last who
+        added to it. Where an answer is lost it may have been added twice."""
+
+    def counts(self, counter: str) -> dict[str, int]:
+        """A counter's fields; none where nothing was added."""
+
+    def charge(self, entry: Entry, held: Held) -> int | None:
+        """Takes the amount from the balance, writes the ledger's entry and holds the queue message:
+        all or, where the balance would go below zero, nothing. The balance after it, or None where
+        it did not suffice. Many who charge a cost centre at once may be told a balance from which
+        others have taken, too. Of an entry that stands already nothing is done again but the
+        holding, and the balance is that of now."""
+
+    def credit(self, entries: Sequence[Entry]) -> list[bool]:
+        """Adds each entry's amount to its cost centre's balance and writes the entry, both or
+        none, unless it stands already (of the same entry given twice, the second). For each:
+        whether it was new. An amount below zero is taken whatever the balance: by hand, to put it
+        right."""
+
+    def balance(self, cost_centre: str) -> int:
+        """In ten-thousandths of the currency; 0 where nothing was written."""
+
+    def ledger(self, cost_centre: str, after: str, limit: int) -> list[Entry]:
+        """Up to `limit` entries, by id and kind, which sort after `after` ("<id>#<kind>", as
+        `place_of` has it). An entry is kept as long as a record of its id's time, and at least
+        ACCOUNTS_KEPT; the balance for ever."""
+
+    def put_usage(self, usage: Usage) -> None:
+        """Keeps a day's usage in place of what was kept of that day, as long as a record of that
+        day, and at least ACCOUNTS_KEPT."""
+
+    def usages(self, cost_centre: str, first_day: str, last_day: str) -> list[Usage]:
+        """What is kept of these days, both included, by day."""
 
     def config(self, kind: str, name: str) -> bytes | None:
         """A configuration record's JSON."""
@@ -177,6 +259,17 @@ class Blobs(Protocol):
 
     def get(self, name: str) -> bytes:
         """The content. Raises NotFound."""
+
+    def read(self, name: str, offset: int, length: int) -> bytes:
+        """Up to `length` bytes from there on; empty at the end. Raises NotFound."""
+
+    def size(self, name: str) -> int:
+        """In bytes. Raises NotFound."""
+
+    def upload_url(self, name: str, seconds: int) -> str:
+        """Where whoever knows this URL may put the content by HTTP PUT, for so many seconds (a week
+        at most; less where what signed it ends sooner), also over what was put there before: a path
+        of the node's own, or a presigned URL."""
 
 
 class Engine(Struct, frozen=True):

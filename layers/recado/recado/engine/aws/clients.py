@@ -28,6 +28,11 @@ _CONFIG = Config(
 )
 
 
+# For URLs that are signed for others to use. Else botocore signs in the old way for S3's older
+# regions, and names the global host for all, which sends on whoever asks for another region.
+_S3 = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+
+
 class Clients:
     """DynamoDB, SQS, S3 and Secrets Manager in the environment's region.
 
@@ -37,8 +42,8 @@ class Clients:
     def __init__(self, session: botocore.session.Session | None = None) -> None:
         self._session = session or botocore.session.get_session()
 
-    def _made(self, service: str) -> Any:
-        return self._session.create_client(service, config=_CONFIG)
+    def _made(self, service: str, config: Config = _CONFIG) -> Any:
+        return self._session.create_client(service, config=config)
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
@@ -52,7 +57,7 @@ class Clients:
 
     @cached_property
     def s3(self) -> "S3Client":
-        client: S3Client = self._made("s3")
+        client: S3Client = self._made("s3", _CONFIG.merge(_S3))
         return client
 
     @cached_property

@@ -4,6 +4,10 @@ The list is how the longest overdue is found, however long nobody looked. An ent
 its minute is listed, and a minute leaves the list only long after it was over, when it was found
 empty, and under the condition that it was not listed anew meanwhile. So of an entry and its minute
 on the list only the last-written may be missing, and whoever was writing it will try again.
+
+Beside it each group has a listing of what it has waiting. A line of that is written before its
+entry and removed after it: a line without an entry is passed over, and an entry has its line. (Not
+where it is held anew in the very moment in which another releases it. It is due all the same.)
 """
 
 from collections.abc import Callable, Sequence
@@ -12,8 +16,16 @@ from itertools import product
 import msgspec
 
 from recado.engine import Held
-from recado.engine.aws.keys import DUE_SHARDS, MINUTES, due_partition, held_keys, minute_sort
-from recado.engine.aws.table import Item, Page, Table, keyed, number, packed, unpacked
+from recado.engine.aws.keys import (
+    DUE_SHARDS,
+    MINUTES,
+    due_partition,
+    group_partition,
+    held_keys,
+    held_sort,
+    minute_sort,
+)
+from recado.engine.aws.table import Item, Page, Table, keyed, number, packed, text, unpacked
 
 _GRACE = 600.0  # a minute stays on the list so long after its end
 _AHEAD = 60.0  # a listed minute whose end is so far ahead is certainly still listed
@@ -24,6 +36,22 @@ _LAST = "~"  # sorts behind every digit
 _decoder = msgspec.json.Decoder(Held)
 
 
+def items_of(held: Held, now: float, retention: float) -> list[Item]:
+    """What holding writes, in the order in which it has to be written, or all at once: the line in
+    its group's listing, and the message itself. Its minute has to be put on the list as well
+    (`HeldMessages.list_minute`): after them, or before where it is not over."""
+    expires = _expires(held, now, retention)
+    partition, sort_key = held_keys(held.due_at, held.id)
+    body = packed(msgspec.json.encode(held).decode())
+    line = keyed((group_partition(held.group), sort_key), due=text(partition), expires=expires)
+    return [line, keyed((partition, sort_key), body=body, expires=expires)]
+
+
+def _expires(held: Held, now: float, retention: float) -> Item:
+    # From now on where it is overdue: what is left behind for so long must not vanish.
+    return number(int(max(held.due_at, now) + retention))
+
+
 class HeldMessages:
     """The part of the store that keeps held messages."""
 
@@ -32,14 +60,17 @@ class HeldMessages:
         self._listed: set[str] = set()  # minutes that this environment has put on the list
 
     def hold(self, held: Held) -> None:
+        for item in items_of(held, self._clock(), self._retention):
+            self._table.put(item)
+        self.list_minute(held)
+
+    def list_minute(self, held: Held) -> None:
+        """Puts the minute of what was just held on the list, where it may not be on it yet."""
         now = self._clock()
-        # From now on where it is overdue: what is left behind for so long must not vanish.
-        expires = number(int(max(held.due_at, now) + self._retention))
-        body = packed(msgspec.json.encode(held).decode())
-        self._table.put(keyed(held_keys(held.due_at, held.id), body=body, expires=expires))
         minute = minute_sort(held.due_at)
         if minute in self._listed and held.due_at > now + _AHEAD:
             return
+        expires = _expires(held, now, self._retention)
         self._table.put(keyed((MINUTES, minute), expires=expires))
         if len(self._listed) >= _KNOWN_MINUTES:
             self._listed.clear()
@@ -78,3 +109,29 @@ class HeldMessages:
 
     def release(self, held: Held) -> None:
         self._table.delete(held_keys(held.due_at, held.id))
+        self._table.delete((group_partition(held.group), held_sort(held.due_at, held.id)))
+
+    def held(self, due_at: float, identifier: str) -> Held | None:
+        item = self._table.get(held_keys(due_at, identifier))
+        return _decoder.decode(unpacked(item)) if item else None
+
+    def held_of(self, group: str, after: Held | None, limit: int) -> list[Held]:
+        partition = group_partition(group)
+        last = held_sort(after.due_at, after.id) if after else ""
+        found: list[Held] = []
+        while len(found) < limit:
+            # The one after which to go on is read, too.
+            page = self._table.items(partition, last or "0", _LAST, limit - len(found) + 1)
+            lines = [line for line in page if line["sk"]["S"] > last]
+            if not lines:
+                break
+            last = lines[-1]["sk"]["S"]
+            found += self._entries(lines)
+        return found[:limit]
+
+    def _entries(self, lines: Sequence[Item]) -> list[Held]:
+        """What the lines of a listing lead to. One without an entry is just being written, or
+        released, or what a process that died in the midst of it left."""
+        wanted = [(line["due"]["S"], line["sk"]["S"]) for line in lines]
+        entries = self._table.get_all(wanted)
+        return [_decoder.decode(unpacked(entries[keys])) for keys in wanted if keys in entries]

@@ -2,12 +2,18 @@
 
     cc#<cost centre>#<hour>#<shard>   <id>              a record; the hour is that of its id
     days#<cost centre>                <day>             says that the day has records
+    list#<kind>#<cost centre>#<day>   <id>              says that the record is a batch, a reply
     ref#<connector>#<upstream id>     ref#<connector>   leads a receipt to its message
     idem#<cost centre>#<key>          idem#<cost c.>    an idempotency key
     due#<minute>#<shard>              <due at>#<id>     a queue message that waits for its hour
     due                               <minute>          says that the minute has some
+    held#<group>                      <due at>#<id>     says whose queue message waits, and where
     take#<bucket>                     <second>          what a bucket took in that second
     endpoint#<cost centre>            endpoint          the state of a callback URL
+    count#<counter>                   count             a counter's fields
+    balance#<cost centre>             balance           what a cost centre has paid in advance
+    ledger#<cost centre>              <id>#<kind>       an entry of its ledger
+    usage#<cost centre>               <day>             what it sent in that day
 
 A name that is part of both keys tells apart what a "#" inside a name would run together.
 """
@@ -69,6 +75,11 @@ def day_sort(millisecond: int) -> str:
     return f"{millisecond // DAY:07}"
 
 
+def listing_partition(kind: str, cost_centre: str, day: str) -> str:
+    """Where the ids of a day's records of one kind lie; the day as `day_sort` writes it."""
+    return f"list#{kind}#{_short(cost_centre)}#{day}"
+
+
 def id_bounds(since: float, until: float, after: str) -> Keys:
     """Ids of these times, both milliseconds included, that sort after the id `after` lie strictly
     between the two."""
@@ -102,6 +113,22 @@ def endpoint_keys(cost_centre: str) -> Keys:
     return f"endpoint#{_short(cost_centre)}", "endpoint"
 
 
+def counter_keys(counter: str) -> Keys:
+    return f"count#{_short(counter)}", "count"
+
+
+def balance_keys(cost_centre: str) -> Keys:
+    return f"balance#{_short(cost_centre)}", "balance"
+
+
+def ledger_partition(cost_centre: str) -> str:
+    return f"ledger#{_short(cost_centre)}"
+
+
+def usage_partition(cost_centre: str) -> str:
+    return f"usage#{_short(cost_centre)}"
+
+
 def minute_sort(at: float) -> str:
     return f"{int(at // 60):010}"
 
@@ -113,4 +140,13 @@ def due_partition(minute: str, shard: int) -> str:
 def held_keys(due_at: float, identifier: str) -> Keys:
     """Sorts by due date within the minute."""
     shard = zlib.crc32(identifier.encode()) % DUE_SHARDS
-    return due_partition(minute_sort(due_at), shard), f"{due_at:020.6f}#{_short(identifier)}"
+    return due_partition(minute_sort(due_at), shard), held_sort(due_at, identifier)
+
+
+def held_sort(due_at: float, identifier: str) -> str:
+    return f"{due_at:020.6f}#{_short(identifier)}"
+
+
+def group_partition(group: str) -> str:
+    """Lists what is held of a group, by due date and id."""
+    return f"held#{_short(group)}"

@@ -11,7 +11,8 @@ import msgspec
 from msgspec.structs import replace
 
 from recado.engine import Endpoint, Held, Remembered
-from recado.engine.aws import keys
+from recado.engine.aws import keys, listings
+from recado.engine.aws.accounts import Accounts
 from recado.engine.aws.held import HeldMessages
 from recado.engine.aws.table import FREE, Item, Table, keyed, number, packed, text, unpacked
 from recado.ids import is_id
@@ -32,6 +33,11 @@ class DynamoDBStore:
     ) -> None:
         self._table, self._config, self._retention = messages, config, retention
         self._held = HeldMessages(messages, clock, retention)
+        accounts = Accounts(messages, self._held, clock, retention)
+        self.add, self.counts = accounts.add, accounts.counts
+        self.charge, self.credit = accounts.charge, accounts.credit
+        self.balance, self.ledger = accounts.balance, accounts.ledger
+        self.put_usage, self.usages = accounts.put_usage, accounts.usages
         self._days: set[keys.Keys] = set()  # days whose records this environment has announced
 
     # --- records ---------------------------------------------------------------------------------
@@ -43,6 +49,9 @@ class DynamoDBStore:
         return self._table.many(self._create, records)
 
     def _create(self, record: Record) -> Record | None:
+        line = listings.line_of(record, self._expires(record.id))
+        if line is not None:
+            self._table.put(line)
         stood = self._table.put_if(self._item(record), FREE)
         return None if stood is None else decode_record(unpacked(stood))
 
@@ -128,6 +137,22 @@ class DynamoDBStore:
         hours = [int(day["sk"]["S"]) * 24 + hour for day in days for hour in range(24)]
         return [hour for hour in hours if first // keys.HOUR <= hour <= last // keys.HOUR]
 
+    def listed(
+        self, kind: str, cost_centre: str, since: float, until: float, after: str, limit: int
+    ) -> list[Record]:
+        its_type = listings.KINDS[kind]
+        lower, upper = keys.id_bounds(since, until, after)
+        while lower < upper:
+            ids = listings.ids_in(self._table, kind, cost_centre, (lower, upper), limit)
+            if not ids:
+                break
+            stood = self.records([Key(cost_centre, identifier) for identifier in ids])
+            found = [record for record in stood if isinstance(record, its_type)]
+            if found:
+                return list(found)
+            lower = ids[-1]  # none of these lines leads to anything
+        return []
+
     def newest_to(self, number: str) -> Key | None:
         found = self._table.last_of_index("by-number", "to_number", number) if number else None
         if found is None:
@@ -181,12 +206,19 @@ class DynamoDBStore:
     def release(self, held: Held) -> None:
         self._held.release(held)
 
+    def held(self, due_at: float, identifier: str) -> Held | None:
+        return self._held.held(due_at, identifier)
+
+    def held_of(self, group: str, after: Held | None, limit: int) -> list[Held]:
+        return self._held.held_of(group, after, limit)
+
     def take(self, bucket: str, amount: int, limit: int, now: float) -> bool:
         if amount > limit:
             return False
         # Where an answer is lost it is counted twice: a limit may be met early, never passed.
         expires = int(now) + _BUCKET_SECONDS
-        return self._table.add(keys.bucket_keys(bucket, int(now)), amount, limit, expires)
+        where = keys.bucket_keys(bucket, int(now))
+        return self._table.add(where, {"taken": amount}, limit, expires)
 
     # --- configuration ---------------------------------------------------------------------------
 

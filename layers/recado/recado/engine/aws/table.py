@@ -27,6 +27,15 @@ _PLAIN_BYTES = 850
 
 FREE = "attribute_not_exists(pk)"
 
+REFUSED, BUSY = "refused", "busy"
+_REASONS = {
+    "None": "None",
+    "ConditionalCheckFailed": REFUSED,
+    "TransactionConflict": BUSY,
+    "ThrottlingError": BUSY,
+    "ProvisionedThroughputExceeded": BUSY,
+}
+
 
 class Page(list[Item]):
     """Items of one partition by their sort key. `more`: others follow."""
@@ -74,23 +83,50 @@ class Table:
             if not left:
                 return
 
-    def add(self, keys: Keys, amount: int, most: int, expires: int) -> bool:
-        """Adds to the item's count, unless that would pass `most`."""
+    def add(self, keys: Keys, amounts: Mapping[str, int], most: int | None, expires: int) -> bool:
+        """Adds to the item's numbers, all or none; not where one that grows would pass `most`."""
+        names = {f"#n{place}": name for place, name in enumerate(amounts)}
+        values = {f":n{place}": number(amount) for place, amount in enumerate(amounts.values())}
+        conditions = []
+        for place, amount in enumerate(amounts.values()):
+            if most is not None and amount > 0:
+                absent = f"attribute_not_exists(#n{place}) OR " if amount <= most else ""
+                conditions.append(f"({absent}#n{place} <= :m{place})")
+                values[f":m{place}"] = number(most - amount)
+        options: Any = {"ConditionExpression": " AND ".join(conditions)} if conditions else {}
+        added = ", ".join(f"#n{place} :n{place}" for place in range(len(amounts)))
         try:
             self._client.update_item(
                 TableName=self._name,
                 Key=_key(keys),
-                UpdateExpression="ADD taken :amount SET expires = :expires",
-                ConditionExpression="attribute_not_exists(taken) OR taken <= :room",
-                ExpressionAttributeValues={
-                    ":amount": number(amount),
-                    ":room": number(most - amount),
-                    ":expires": number(expires),
-                },
+                UpdateExpression=f"ADD {added} SET expires = :expires",
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues={**values, ":expires": number(expires)},
+                **options,
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
+
+    def transact(self, writes: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Makes all of these writes, or none; each is a Put or an Update as DynamoDB writes it,
+        without its table. Nothing where they were made; else for each why it was not, REFUSED
+        (by its condition) or BUSY, or "None" where it would have been. Asked again by botocore it
+        is the same transaction, by its token."""
+        asked: Any = [
+            {verb: {**write, "TableName": self._name} for verb, write in one.items()}
+            for one in writes
+        ]
+        token = secrets.token_hex(16)
+        try:
+            self._client.transact_write_items(TransactItems=asked, ClientRequestToken=token)
+        except self._client.exceptions.TransactionCanceledException as cancelled:
+            reasons: Any = dict(cancelled.response).get("CancellationReasons", ())
+            told = [_REASONS.get(reason["Code"], "") for reason in reasons]
+            if "" in told or len(told) < len(writes):
+                raise  # it can't be made, however often it is asked for
+            return told
+        return []
 
     def delete(self, keys: Keys) -> None:
         self._client.delete_item(TableName=self._name, Key=_key(keys))

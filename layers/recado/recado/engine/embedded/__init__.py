@@ -50,6 +50,6 @@ def open_engine(
     engine = Engine(
         store=EmbeddedStore(database, clock, retention),
         queue=EmbeddedQueue(database, policies, clock),
-        blobs=DirectoryBlobs(folder / BLOBS_NAME),
+        blobs=DirectoryBlobs(folder / BLOBS_NAME, clock),
     )
     return engine, database

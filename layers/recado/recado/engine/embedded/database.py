@@ -22,6 +22,8 @@ CREATE TABLE IF NOT EXISTS records (
     number TEXT, body TEXT NOT NULL,
     PRIMARY KEY (cost_centre, id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS records_by_number ON records (number, id) WHERE number IS NOT NULL;
+CREATE INDEX IF NOT EXISTS records_by_kind
+    ON records (cost_centre, json_extract(body, '$.type'), id) WHERE number IS NULL;
 CREATE TABLE IF NOT EXISTS refs (
     connector TEXT NOT NULL, upstream_id TEXT NOT NULL,
     cost_centre TEXT NOT NULL, id TEXT NOT NULL,
@@ -34,6 +36,7 @@ CREATE TABLE IF NOT EXISTS held (
     due_at REAL NOT NULL, id TEXT NOT NULL, queue TEXT NOT NULL, grp TEXT NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (due_at, id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS held_of ON held (grp, due_at, id);
 CREATE TABLE IF NOT EXISTS config (
     kind TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL,
     PRIMARY KEY (kind, name)) WITHOUT ROWID;
@@ -42,6 +45,18 @@ CREATE TABLE IF NOT EXISTS queue (
     visible_at REAL NOT NULL, receives INTEGER NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (queue, grp, id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS queue_delayed ON queue (visible_at) WHERE visible_at > 0;
+CREATE TABLE IF NOT EXISTS counters (
+    name TEXT NOT NULL, field TEXT NOT NULL, value INTEGER NOT NULL, expires REAL NOT NULL,
+    PRIMARY KEY (name, field)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS counters_expires ON counters (expires);
+CREATE TABLE IF NOT EXISTS balances (
+    cost_centre TEXT NOT NULL PRIMARY KEY, amount INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ledger (
+    cost_centre TEXT NOT NULL, entry TEXT NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (cost_centre, entry)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS usages (
+    cost_centre TEXT NOT NULL, day TEXT NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (cost_centre, day)) WITHOUT ROWID;
 """
 SCHEMA_VERSION = 1
 

@@ -6,14 +6,17 @@ import msgspec
 from msgspec.structs import replace
 
 from recado.engine import Endpoint, Held, Remembered
+from recado.engine.embedded.accounts import Accounts
 from recado.engine.embedded.database import Database
 from recado.ids import first_id
-from recado.message import Key, Message, Record, decode_record, encode
+from recado.message import Key, Message, Record, State, decode_record, encode
 
 _INSERT = "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?)"
 _UPDATE = (
     "UPDATE records SET version = ?, body = ? WHERE cost_centre = ? AND id = ? AND version = ?"
 )
+_NUMBER = "UPDATE records SET number = ? WHERE cost_centre = ? AND id = ? AND version = ?"
+_NUMBERLESS = (State.SCHEDULED,)
 _SELECT = "SELECT body FROM records WHERE cost_centre = ? AND id = ?"
 _REMEMBERED_SECONDS = 86_400.0
 
@@ -36,6 +39,11 @@ class EmbeddedStore:
         self._db, self._clock, self._retention = database, clock, retention
         self._buckets: dict[str, tuple[int, int]] = {}
         self._expired_ref = ("", "")
+        self._accounts = accounts = Accounts(database, self.hold, retention)
+        self.add, self.counts = accounts.add, accounts.counts
+        self.charge, self.credit = accounts.charge, accounts.credit
+        self.balance, self.ledger = accounts.balance, accounts.ledger
+        self.put_usage, self.usages = accounts.put_usage, accounts.usages
 
     def create(self, records: Sequence[Record]) -> list[Record | None]:
         stood: list[Record | None] = []
@@ -53,6 +61,10 @@ class EmbeddedStore:
             new: Record = replace(record, version=record.version + 1)
             row = (new.version, encode(new), new.cost_centre, new.id, record.version)
             written.append(new if self._db.write(_UPDATE, row) else None)
+            if isinstance(new, Message) and new.history and new.history[0].state in _NUMBERLESS:
+                # It was moved to another hour, and had no number then: who answers it is looked for
+                # by its number.
+                self._db.write(_NUMBER, (new.to or None, new.cost_centre, new.id, new.version))
         self._db.touched()
         return written
 
@@ -72,6 +84,20 @@ class EmbeddedStore:
             "SELECT body FROM records WHERE cost_centre = ? AND id > ? AND id < ?"
             " ORDER BY id LIMIT ?",
             (cost_centre, lower, _first_id(_millisecond(until) + 1), limit),
+        )
+        return [decode_record(body) for (body,) in rows]
+
+    def listed(
+        self, kind: str, cost_centre: str, since: float, until: float, after: str, limit: int
+    ) -> list[Record]:
+        lower = max(after, _first_id(_millisecond(since)))
+        # SQLite would walk the primary key, past all the messages in between. Number and type have
+        # to be asked for as the index writes them.
+        rows = self._db.read(
+            "SELECT body FROM records INDEXED BY records_by_kind"
+            " WHERE number IS NULL AND cost_centre = ? AND json_extract(body, '$.type') = ?"
+            " AND id > ? AND id < ? ORDER BY id LIMIT ?",
+            (cost_centre, kind, lower, _first_id(_millisecond(until) + 1), limit),
         )
         return [decode_record(body) for (body,) in rows]
 
@@ -139,6 +165,21 @@ class EmbeddedStore:
         self._db.write("DELETE FROM held WHERE due_at = ? AND id = ?", (held.due_at, held.id))
         self._db.touched()
 
+    def held(self, due_at: float, identifier: str) -> Held | None:
+        rows = self._db.read(
+            "SELECT id, due_at, queue, grp, body FROM held WHERE due_at = ? AND id = ?",
+            (due_at, identifier),
+        )
+        return Held(*rows[0]) if rows else None
+
+    def held_of(self, group: str, after: Held | None, limit: int) -> list[Held]:
+        rows = self._db.read(
+            "SELECT id, due_at, queue, grp, body FROM held WHERE grp = ?"
+            " AND (due_at, id) > (?, ?) ORDER BY due_at, id LIMIT ?",
+            (group, after.due_at if after else 0.0, after.id if after else "", limit),
+        )
+        return [Held(*row) for row in rows]
+
     def take(self, bucket: str, amount: int, limit: int, now: float) -> bool:
         # In memory: a count of the present second is worth nothing after a restart.
         second, count = self._buckets.get(bucket, (0, 0))
@@ -201,6 +242,7 @@ class EmbeddedStore:
             " FROM remembered WHERE at <= ? ORDER BY at LIMIT ?)",
             (now - _REMEMBERED_SECONDS, limit),
         )
+        gone += self._accounts.expire(now, limit)
         self._db.touched()
         return gone
 

@@ -1,0 +1,232 @@
+"""Bulk: a customer's file of up to ten million rows is uploaded, checked, and sent.
+
+    upload    the file goes to storage, by a URL of its own
+    check     step by step, each a message on the Expand queue; nothing is sent by it
+    sending   what was checked is paid for and becomes a long list (recado.longlists)
+
+All of it stands in the batch's record. It is written with a condition on its version, and what
+follows a write is emitted after it: a step that comes again after its write emits again. So any
+process may die at any time.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from recado import doubles
+from recado.bulk_file import Bulk
+from recado.costcentre import CostCentre
+from recado.errors import Invalid, Misconfigured
+from recado.message import Batch, Key, State, encode, key_of
+from recado.observability import count
+from recado.rows import Plan, Taken, block_of, plan_of, table_in, taken, template_of
+from recado.wiring import Deps
+
+MOST_BYTES = 1024 * 1024 * 1024
+KEPT_BAD = 1_000  # bad rows that are listed
+CHECKING = frozenset({"rows", "doubles", "join"})
+_BLOCK = 512 * 1024  # bytes that a step checks
+_AT_ONCE = 100  # rows between two breaths
+_WHILE = 20.0  # longer than a step takes
+_TRIED = 1_000  # numbers of a step for which a route is looked for
+
+
+class Check(Struct, frozen=True, tag="check"):
+    """A message on the Expand queue: the step of a check that is to be done."""
+
+    cost_centre: str
+    id: str
+    step: int
+
+
+class Bad(Struct, frozen=True):
+    """A row that can't be sent."""
+
+    line: int
+    value: str
+    reason: str
+
+
+def is_check(body: str) -> bool:
+    """Whether an Expand queue's message is a step of a check."""
+    return body.startswith('{"type":"check"')
+
+
+def blob_of(bulk_id: str) -> str:
+    """Where a file is uploaded to."""
+    return f"upload-{bulk_id}"
+
+
+def changed(
+    key: Key, change: Callable[[Batch], Batch], deps: Deps, found: Batch | None = None
+) -> Batch | None:
+    """The batch after the change, which is made to it as it stands (or, tried first, as it was
+    found) and may raise or return the batch itself. None where there is no such batch."""
+    while True:
+        present = found or deps.engine.store.records([key])[0]
+        if not isinstance(present, Batch):
+            return None
+        wanted = change(present)
+        if wanted is present:
+            return present
+        written = deps.engine.store.replace([wanted])[0]
+        if isinstance(written, Batch):
+            return written
+        found = None
+
+
+# --- the check -----------------------------------------------------------------------------------
+
+
+def begin_check(batch: Batch, size: int, deps: Deps) -> Batch:
+    """Checks a file that has come; one whose check has begun goes on. Done again it emits again."""
+
+    def begun(present: Batch) -> Batch:
+        bulk = present.bulk
+        if bulk is None or bulk.stage != "upload" or present.state is State.DELETED:
+            return present
+        return replace(present, bulk=replace(bulk, stage="rows", size=size))
+
+    written = changed(key_of(batch), begun, deps, batch) or batch
+    _emit(written, deps)
+    return written
+
+
+def _emit(batch: Batch, deps: Deps, delay: float = 0.0) -> None:
+    """What has to follow a write of the check: its next step."""
+    if batch.bulk and batch.bulk.stage in CHECKING and batch.state is not State.DELETED:
+        body = encode(Check(batch.cost_centre, batch.id, batch.bulk.step))
+        deps.engine.queue.send("Expand", [body], batch.cost_centre, delay=delay)
+
+
+def check(body: str, deps: Deps) -> None:
+    """One step of a check. Raises nothing for what is wrong with the file: that is told in the
+    batch's record."""
+    asked = msgspec.json.decode(body, type=Check)
+    key = Key(asked.cost_centre, asked.id)
+    batch = deps.engine.store.records([key])[0]
+    if not isinstance(batch, Batch) or batch.bulk is None or batch.bulk.stage not in CHECKING:
+        return
+    if batch.bulk.step > asked.step:
+        # Whoever wrote that may have died before it emitted. Where it did not, this one comes when
+        # the check is further still, and ends.
+        if batch.bulk.step == asked.step + 1:
+            _emit(batch, deps, delay=_WHILE)
+        return
+    checked = _stepped(batch, batch.bulk, deps)
+    overtaken = False
+
+    def stepped(present: Batch) -> Batch:
+        nonlocal overtaken
+        overtaken = present.bulk is None or present.bulk.step != asked.step
+        return present if overtaken else replace(present, bulk=checked)
+
+    written = changed(key, stepped, deps, batch)
+    if written and not overtaken:  # else it is somebody else's to emit
+        _emit(written, deps)
+
+
+def _stepped(batch: Batch, bulk: Bulk, deps: Deps) -> Bulk:
+    """What stands in the record after its next step."""
+    if bulk.stage == "rows":
+        try:
+            after = _rows_checked(batch, bulk, deps)
+        except Invalid as invalid:
+            count("bulk_files_failed")
+            return replace(bulk, stage="failed", problem=str(invalid), step=bulk.step + 1)
+        return after
+    of = doubles.passes(bulk.good)
+    if bulk.stage == "join":
+        doubles.join(batch.id, of, deps)
+        return replace(bulk, stage="checked", step=bulk.step + 1)
+    number = bulk.step - bulk.row_steps
+    found = doubles.go_through(batch.id, bulk.row_steps, number, of, deps)
+    last = "checked" if of == 1 else "join"
+    return replace(
+        bulk,
+        stage=last if number + 1 == of else "doubles",
+        step=bulk.step + 1,
+        doubles=bulk.doubles + found.doubles,
+        segments=bulk.segments - found.segments,
+    )
+
+
+def _cost_centre(batch: Batch, deps: Deps) -> CostCentre:
+    found = deps.directory.cost_centre(batch.cost_centre)
+    if found is None:
+        raise Misconfigured(f"no cost centre has the id {batch.cost_centre}")
+    return found
+
+
+def plan_for(batch: Batch, bulk: Bulk, deps: Deps) -> Plan:
+    """Raises Invalid where the file can't be used as a whole."""
+    table = table_in(blob_of(batch.id), bulk.column, deps.engine.blobs)
+    return plan_of(template_of(bulk.text), table, _cost_centre(batch, deps))
+
+
+def _rows_checked(batch: Batch, bulk: Bulk, deps: Deps) -> Bulk:
+    """Reads the next block of rows. Raises Invalid."""
+    plan = plan_for(batch, bulk, deps)
+    start, line = max(bulk.offset, plan.table.start), bulk.line or plan.table.line
+    block = block_of(blob_of(batch.id), start, _BLOCK, deps.engine.blobs)
+    found, bad, used = doubles.empty(), list[Bad](), 0
+    for number, row in enumerate(taken(block.content, block.at_end, plan)):
+        used = row.end
+        if row.problem:
+            bad.append(Bad(line + row.line, row.value, row.problem))
+        elif row.number:
+            _add(row, start, found)
+        if number % _AT_ONCE == 0:
+            deps.breathe()
+    good = bulk.good + len(found.numbers)
+    if good > doubles.MOST_ROWS:
+        raise Invalid("file", f"has more than {doubles.MOST_ROWS:,} rows: send it in parts")
+    doubles.keep(batch.id, bulk.step, found, deps.engine.blobs)
+    next_stage = "doubles" if good else "checked"
+    return replace(
+        bulk,
+        stage=next_stage if block.at_end else "rows",
+        step=bulk.step + 1,
+        row_steps=bulk.step + 1,
+        offset=start + used,
+        line=line + block.content.count(b"\n", 0, used),
+        good=good,
+        bad=bulk.bad + len(bad),
+        bad_steps=_kept(batch.id, bulk, bad, deps),
+        segments=bulk.segments + sum(found.segments),
+        reached=bulk.reached or _reached(batch, found, deps),
+    )
+
+
+def _add(row: Taken, start: int, found: doubles.Numbers) -> None:
+    found.numbers.append(int(row.number))
+    found.offsets.append(start + row.start)
+    found.segments.append(row.segments)
+
+
+def _reached(batch: Batch, found: doubles.Numbers, deps: Deps) -> bool:
+    numbers = found.numbers[:_TRIED]
+    return any(deps.routing.reaches(batch.cost_centre, str(n), voice=False) for n in numbers)
+
+
+def _kept(bulk_id: str, bulk: Bulk, bad: Sequence[Bad], deps: Deps) -> tuple[int, ...]:
+    """Puts bad rows away, up to so many of a file."""
+    room = KEPT_BAD - bulk.bad
+    if not bad or room <= 0:
+        return bulk.bad_steps
+    deps.engine.blobs.put(_bad_of(bulk_id, bulk.step), msgspec.json.encode(bad[:room]))
+    return (*bulk.bad_steps, bulk.step)
+
+
+def _bad_of(bulk_id: str, step: int) -> str:
+    return f"bad-{step}-{bulk_id}"
+
+
+def bad_rows(batch: Batch, deps: Deps) -> list[dict[str, Any]]:
+    """The first bad rows that a check has found so far."""
+    steps = batch.bulk.bad_steps if batch.bulk else ()
+    parts = [deps.engine.blobs.get(_bad_of(batch.id, step)) for step in steps]
+    return [row for part in parts for row in msgspec.json.decode(part)]
