@@ -122,7 +122,7 @@ def _of_list(place: Processes) -> Counter[str]:
     )
 
 
-def _sink(folder: Path) -> tuple[str, ...]:
+def _sink() -> tuple[str, ...]:
     """Starts the peers' sink, where there is one: the option that has the customer told."""
     tools = os.environ.get("BENCH_RUN")
     if not tools:
@@ -140,7 +140,7 @@ def main() -> None:
     told = parser.parse_args()
     place = Processes(Path(tempfile.mkdtemp(prefix="recado-bench-")))
     try:
-        told_to = _sink(place.folder)
+        told_to = _sink()
         _cost_centre(place, "avulso")
         _cost_centre(place, "lista", *told_to)
         place.simulator()
@@ -150,7 +150,7 @@ def main() -> None:
         idle = singles.send(told.secs / 3)
         before = _memory(node, "VmRSS")
         seconds, answer = _list(place, told.numbers)
-        figures = {
+        figures: dict[str, Any] = {
             "list": {
                 "numbers": told.numbers,
                 "answered_s": round(seconds, 2),

@@ -14,7 +14,7 @@ from node.cli_print import shown, table
 from node.cli_progress import Told, progress
 from node.control import Command
 from node.control import ask as ask_node
-from recado.bulk import MOST_BYTES
+from recado.bulk import MOST_BYTES, UPLOAD_HEADERS
 from recado.errors import Invalid, Misconfigured, RecadoError
 from recado.rows import check_head
 
@@ -166,7 +166,9 @@ def put(file: Path, url: str, told: Told) -> None:
 
     body = _Body(file, told)
     try:
-        answer = requests.put(url, data=body, timeout=(10, 300), allow_redirects=False)
+        answer = requests.put(
+            url, data=body, headers=dict(UPLOAD_HEADERS), timeout=(10, 300), allow_redirects=False
+        )
     except requests.RequestException as error:
         raise Misconfigured(f"the upload failed: {type(error).__name__}") from error
     finally:

@@ -15,9 +15,9 @@ from recado.engine.embedded.database import Database
 from recado.errors import Conflict
 from recado.http import Answer, Event
 from recado.ids import new_id
-from recado.message import Refusal
 from recado.observability import count, log, words_of
 from recado.registry import dialect_of
+from recado.submission import Refusal
 
 Function: TypeAlias = Callable[[Event, Any], Any]
 Page: TypeAlias = Callable[[RawRequest, Reply], None]

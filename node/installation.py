@@ -66,6 +66,7 @@ def open_installation(
 ) -> tuple[Deps, Database, Engine]:
     """The dependencies over a claimed data directory."""
     retention = settings.retention_days * _DAY
-    engine, database = open_engine(folder, policies_of(wiring), time.time, retention)
-    deps = assemble(engine, pepper_of(folder), exchange, settings, time.time, turns)
+    pepper = pepper_of(folder)
+    engine, database = open_engine(folder, policies_of(wiring), time.time, retention, pepper)
+    deps = assemble(engine, pepper, exchange, settings, time.time, turns)
     return deps, database, engine

@@ -121,8 +121,8 @@ async def _run(
         functions = load_functions(wiring.functions)
         workers = Workers(wiring.consumers, wiring.timers, functions, queue, turns)
         own = pages(database, queue, workers, settings.metrics_token)
-        router = Router(wiring.routes, wiring.default)
-        server = await _listen(Gateway(router, functions, database, deps.clock, own), blobs, told)
+        routes = Router(wiring.routes, wiring.default)
+        server = await _listen(Gateway(routes, functions, database, deps.clock, own), blobs, told)
         url = _own_url(told, server.port)
         simulator_url = await _simulator(told, stack)
         demo = _set_up(deps, simulator_url, _callback_base(told, settings, url))
@@ -135,10 +135,14 @@ async def _run(
         shown = bool(settings.private_callbacks)
         started(Started(url, told.data, simulator_url, demo, shown, told.tls_certificate))
         await stop.wait()
-        log.info("stopping: finishing what is in hand")
-        _, in_time = await asyncio.gather(server.close(GRACE), workers.stop(GRACE))
-        if not in_time:
-            log.warning("not all came to its end in time; it goes on at the next start")
+        await _finish(server, workers)
+
+
+async def _finish(server: Server, workers: Workers) -> None:
+    log.info("stopping: finishing what is in hand")
+    _, in_time = await asyncio.gather(server.close(GRACE), workers.stop(GRACE))
+    if not in_time:
+        log.warning("not all came to its end in time; it goes on at the next start")
 
 
 def _told_to_stop(loop: asyncio.AbstractEventLoop) -> asyncio.Event:

@@ -19,9 +19,10 @@ from recado.dialects.directcall_words import CODES, NAMES, PROBLEMS, code_of, to
 from recado.errors import Refused
 from recado.http import Answer, Request
 from recado.ids import new_id
-from recado.message import Alert, Batch, Message, Recipient, Refusal, Reply, Report, State
+from recado.message import Alert, Batch, Message, Reply, Report, State
 from recado.numbers import NumberProblem
 from recado.report import FINAL_STATE, SUBMIT_OUTCOME
+from recado.submission import Recipient, Refusal
 
 GOOD, OTHER, FIXED = "5534998887755", "5541997999999", "554130600300"
 BASE = {"origem": FIXED, "destino": GOOD, "texto": "oi", "access_token": "t0"}

@@ -208,6 +208,14 @@ def test_a_message_that_costs_two_sms_may_have_gone_in_one_segment(world: World)
     assert (told["sms"], told["segmentos"]) == (2, 1)
 
 
+def test_where_accents_stay_a_text_costs_the_same_and_goes_in_more_segments(world: World) -> None:
+    operations.costcentre_update(world.deps, "ana", replace_accents=False)
+    sent = send(world, GOOD, texto="ã" * 140)
+    world.drain()
+    told = status(world, sent["callerid"])
+    assert (told["sms"], told["segmentos"]) == (1, 3)
+
+
 def test_the_status_of_one_of_many_is_found_by_its_own_number(world: World) -> None:
     world.upstream = lambda submit: (
         world.take(submit) if submit["to"] == GOOD else Reached(503, b"")

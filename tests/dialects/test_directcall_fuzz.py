@@ -14,8 +14,8 @@ from recado.dialects import directcall
 from recado.dialects.directcall import Form
 from recado.errors import Refused
 from recado.http import Answer, Request
-from recado.message import Refusal
 from recado.numbers import NumberProblem, number_of
+from recado.submission import Refusal
 
 ID = "019e7000-0000-7000-8000-000000000000"
 GOOD = "5534998887755"

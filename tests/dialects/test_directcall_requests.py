@@ -14,8 +14,8 @@ from recado.dialects.directcall import Form, Order
 from recado.dialects.directcall_forms import MAX_FIELDS, MAX_PARTS
 from recado.errors import Refused
 from recado.http import Request
-from recado.message import Refusal
 from recado.numbers import number_of
+from recado.submission import Refusal
 
 GOOD, OTHER, FIXED = "5534998887755", "5541997999999", "554130600300"
 BASE = {"origem": FIXED, "destino": GOOD, "texto": "oi", "access_token": "t0"}

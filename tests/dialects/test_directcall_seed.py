@@ -210,17 +210,6 @@ def test_an_sms_has_140_characters_and_both_counts_are_kept_and_shown(
     assert (kept["units"], kept["segments"]) == (units, segments)
 
 
-def test_without_its_accents_replaced_a_text_costs_the_same_and_goes_in_more_segments(
-    world: World,
-) -> None:
-    """A text's price is its characters' alone: what an accent makes of the segments costs nobody
-    anything."""
-    operations.costcentre_update(world.deps, "ana", replace_accents=False)
-    client_of(world).send(GOOD, "ã" * 140)
-    world.drain()
-    assert (the_record(world).units, the_record(world).segments) == (1, 3)
-
-
 @pytest.mark.parametrize(("length", "segments"), [(160, 1), (161, 2), (306, 2), (307, 3)])
 def test_a_longer_message_is_one_that_is_cut_into_several(
     world: World, length: int, segments: int

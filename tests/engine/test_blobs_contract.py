@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
+from recado.bulk import UPLOAD_HEADERS
 from recado.engine import Blobs
 from recado.engine.embedded.blobs import DirectoryBlobs
 from recado.errors import NotFound
@@ -107,7 +108,9 @@ def test_of_an_unknown_blob_nothing_is_told(engine: Harness, ask: Callable[[Blob
 def _uploaded(engine: Harness, url: str, content: bytes) -> None:
     """What whoever was given the URL does: asks AWS, or the node, which does this."""
     if not url.startswith("/"):
-        assert requests.put(url, data=content, timeout=30).status_code == 200
+        sent = {"data": content, "headers": UPLOAD_HEADERS, "timeout": 30}
+        assert requests.put(url, **sent).status_code == 200
+        assert requests.put(url, **sent).status_code == 412, "a file comes once"
         return
     assert isinstance(engine.blobs, DirectoryBlobs)
     name, asked = urlsplit(url).path.removeprefix("/upload/"), parse_qs(urlsplit(url).query)

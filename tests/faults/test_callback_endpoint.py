@@ -445,6 +445,22 @@ def test_a_customer_who_takes_no_batch_callbacks_at_all_gets_its_reports(world: 
     assert types(world, late) == [1, 2]
 
 
+def test_a_batch_whose_own_notice_was_dropped_is_announced_once_a_message_has_news(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    identifier = world.cost_centre(callback_url="")
+    batch_id = send_batch(world, 12)
+    world.drain(receipts=False)
+    operations.costcentre_update(world.deps, identifier, callback_url=CALLBACK_URL)
+    world.now += 70.0
+    world.run(120.0, step=5.0)
+    announced, reported = told_of_batch(world, batch_id)
+    assert len(announced) == 1
+    assert len(reported) == 24
+    assert announced[0] < reported[0]
+
+
 # --- an endpoint that fails for some reports only ------------------------------------------------
 
 

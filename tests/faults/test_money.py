@@ -9,6 +9,7 @@ import pytest
 
 from recado import expand, longlists
 from recado.customers import costcentre_update
+from recado.dialects import directcall_orders
 from recado.http import Reached
 from recado.message import Batch, State
 from tests.support.books import (
@@ -197,7 +198,7 @@ def test_killed_anywhere_a_list_that_is_cancelled_midway_is_charged_for_what_is_
     tmp_path: Path, small_steps: None
 ) -> None:
     def script(life: Life) -> None:
-        batch = list_of(life.world, 450, life)
+        batch = list_of(life.world, 12, life)
         life.survive(life.world.step)
         life.survive(life.world.step)
         if batch:
@@ -212,8 +213,11 @@ def test_killed_anywhere_a_list_that_is_cancelled_midway_is_charged_for_what_is_
 
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(longlists, "STRETCH", 60)
-    monkeypatch.setattr(expand, "STRETCH", 60)
+    """A dozen numbers are a long list here, and four are a stretch of it."""
+    monkeypatch.setattr(directcall_orders, "MAX_WISHES", 5)
+    for module in (longlists, expand):
+        monkeypatch.setattr(module, "STRETCH", 4)
+    monkeypatch.setattr(expand, "PACKET_RECIPIENTS", 2)
 
 
 @pytest.fixture
@@ -233,12 +237,12 @@ def list_of(world: World, size: int, life: Life | None = None) -> str:
     return charges[0] if answer else ""
 
 
-@pytest.mark.parametrize("steps", range(0, 20, 2))
+@pytest.mark.parametrize("steps", range(12))
 def test_a_list_that_is_cancelled_after_so_many_steps_is_charged_for_what_is_sent_of_it(
     world: World, small_steps: None, steps: int
 ) -> None:
-    batch = list_of(world, 450)
-    assert balance(world) == PAID - 450 * PRICE
+    batch = list_of(world, 12)
+    assert balance(world) == PAID - 12 * PRICE
     seen: set[tuple[str, str]] = set()
     for _ in range(steps):
         seen |= set(world.database.read("SELECT queue, body FROM queue"))
@@ -258,7 +262,7 @@ def test_a_step_that_died_after_its_packets_is_given_back_once(
     world: World, small_steps: None
 ) -> None:
     """Its packets are on their queue; that they are does not stand in the record."""
-    batch = list_of(world, 450)
+    batch = list_of(world, 12)
     world.step()
     before = world.record(batch, LOGIN)
     assert isinstance(before, Batch)
@@ -280,18 +284,20 @@ def test_a_step_that_died_after_its_packets_is_given_back_once(
 
 
 @pytest.mark.parametrize("path", ["/message", "/message/batch"])
-def test_a_list_that_nobody_has_taken_up_is_given_back_whole(world: World, path: str) -> None:
-    batch = list_of(world, 450)
+def test_a_list_that_nobody_has_taken_up_is_given_back_whole(
+    world: World, small_steps: None, path: str
+) -> None:
+    batch = list_of(world, 12)
     assert world.call("DELETE", f"{path}/{batch}", login=LOGIN)[0] == 200
     world.run(100.0, step=10.0)
     assert world.taken == []
-    assert entries(world, "refund") == [450 * PRICE]
+    assert entries(world, "refund") == [12 * PRICE]
 
 
 def test_a_message_of_a_list_that_was_cancelled_by_itself_is_given_back(
     world: World, small_steps: None
 ) -> None:
-    batch = list_of(world, 450)
+    batch = list_of(world, 12)
     only = longlists.message_id(batch, MOBILE(7))
     assert world.call("DELETE", f"/message/{only}", login=LOGIN)[0] == 200
     world.step()
@@ -304,9 +310,9 @@ def test_a_message_of_a_list_that_was_cancelled_by_itself_is_given_back(
 def test_a_file_that_is_cancelled_midway_is_charged_for_what_is_sent_of_it(
     world: World, small_steps: None
 ) -> None:
-    identifier = file_of(world, 450, "oi {nome}")
+    identifier = file_of(world, 12, "oi {nome}")
     assert world.call("POST", f"/bulk/{identifier}/send", login=LOGIN)[0] == 200
-    assert entries(world, "charge") == [-450 * PRICE]
+    assert entries(world, "charge") == [-12 * PRICE]
     for _ in range(2):
         world.step()
     assert world.call("DELETE", f"/bulk/{identifier}", login=LOGIN)[0] == 200

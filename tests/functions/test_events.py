@@ -8,6 +8,7 @@ A case is a JSON file in the folder of its function:
     upstream_answers  what the upstream answers: an HTTP status and a JSON body
     customer_answers  what the customer's callback URL answers: an HTTP status
     event             as Lambda gets it
+    body              the body of a form; in the event it is in Base64, as API Gateway has it
     answer            as Lambda gives it
     asked             what the upstream was asked, or the simulator told, in this case alone
     told              what the customer was told, in this case alone
@@ -15,9 +16,12 @@ A case is a JSON file in the folder of its function:
     delayed           how many it put on the queues for later
 
 In it <cost_centre> is the id of the cost centre (login "ana", password "segredo"), and in what is
-expected <uuid> is any UUID.
+expected <uuid> is any UUID. What is made anew each time goes by a name: in an answer <token>,
+<callerid> and <bulk_id> are any that is well-formed, and in an event the one of the last answer
+before it. A <signature> is any.
 """
 
+import base64
 import json
 import re
 from collections.abc import Callable
@@ -38,6 +42,14 @@ CASES = sorted(EVENTS.glob("*/*.json"))
 WIRING = read_template(TEMPLATE, {"Simulator": "true"})  # with every function that there may be
 HANDLERS = load_functions(WIRING.functions)
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+PATTERNS = {
+    "<uuid>": UUID,
+    "<bulk_id>": UUID,
+    "<callerid>": r"\d{14}",
+    "<token>": r"[\w-]{70,}",
+    "<signature>": r"[\w-]{20,}",
+}
+TOLD = {"access_token": "<token>", "callerid": "<callerid>", "bulk_id": "<bulk_id>"}
 
 
 def name_of(path: Path) -> str:
@@ -52,16 +64,20 @@ def same(expected: Any, found: Any) -> bool:
     if isinstance(expected, list) and isinstance(found, list):
         return len(expected) == len(found) and all(map(same, expected, found))
     if isinstance(expected, str) and isinstance(found, str):
-        return re.fullmatch(re.escape(expected).replace("<uuid>", UUID), found) is not None
+        pattern = re.escape(expected)
+        for name, anything in PATTERNS.items():
+            pattern = pattern.replace(name, anything)
+        return re.fullmatch(pattern, found) is not None
     return type(expected) is type(found) and bool(expected == found)
 
 
-def run(world: World, cost_centre: str, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The case, and what came of it."""
-    case: dict[str, Any] = json.loads(path.read_text().replace("<cost_centre>", cost_centre))
-    for before in case.get("setup", []):
-        run(world, cost_centre, EVENTS / before)
+def run(world: World, names: dict[str, str], path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The case, and what came of it. What its answer tells anew joins the names."""
+    content = path.read_text()
+    for before in json.loads(content).get("setup", []):
+        run(world, names, EVENTS / before)
         queued(world)
+    case: dict[str, Any] = json.loads(content.replace("<cost_centre>", names["<cost_centre>"]))
     world.now = START + case.get("at", 0)
     world.upstream, world.customer = world.take, lambda _: Reached(200, b"")
     if "upstream_answers" in case:
@@ -71,11 +87,36 @@ def run(world: World, cost_centre: str, path: Path) -> tuple[dict[str, Any], dic
         status = case["customer_answers"]
         world.customer = lambda _: Reached(status, b"")
     before_it = len(world.requests)
-    answer = HANDLERS[path.parent.name](case["event"], None)
+    answer = HANDLERS[path.parent.name](event_of(case, names), None)
+    names |= {TOLD[name]: value for name, value in told_anew(answer).items()}
     left = world.requests[before_it:]
     asked = [json.loads(r.body) for r in left if not r.url.startswith(CALLBACK_URL)]
     told = [shown(r) for r in left if r.url.startswith(CALLBACK_URL)]
     return case, {"answer": answer, "asked": asked, "told": told}
+
+
+def event_of(case: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """The case's event, with what the names stand for, and its body in Base64."""
+
+    def filled(text: str) -> str:
+        for name, value in names.items():
+            text = text.replace(name, value)
+        return text
+
+    event: dict[str, Any] = json.loads(filled(json.dumps(case["event"])))
+    if "body" in case:
+        event["body"] = base64.b64encode(filled(case["body"]).encode()).decode()
+        event["isBase64Encoded"] = True
+    return event
+
+
+def told_anew(answer: Any) -> dict[str, str]:
+    """Of an answer in JSON, what the cases after it go on with."""
+    try:
+        fields = json.loads((answer or {}).get("body", "{}") or "{}")
+    except ValueError:  # XML
+        return {}
+    return {name: fields[name] for name in TOLD if isinstance(fields.get(name), str)}
 
 
 def parts(answer: dict[str, Any]) -> tuple[int, bytes]:
@@ -112,7 +153,7 @@ def test_a_function_answers_its_event_as_the_case_says(
     make_world: Callable[..., World], path: Path
 ) -> None:
     world = make_world()
-    case, came = run(world, world.cost_centre(), path)
+    case, came = run(world, {"<cost_centre>": world.cost_centre()}, path)
     came |= {"queued": queued(world), "delayed": delayed(world)}
     nothing: dict[str, Any] = {"asked": [], "told": [], "queued": {}, "delayed": {}}
     expected = {name: case.get(name, nothing.get(name)) for name in came}
@@ -126,7 +167,7 @@ def test_every_function_has_a_case() -> None:
 
 def test_every_case_says_what_it_shows_and_has_no_field_that_is_not_looked_at() -> None:
     known = {"about", "setup", "at", "upstream_answers", "customer_answers"}
-    known |= {"event", "answer", "asked", "told", "queued", "delayed"}
+    known |= {"event", "body", "answer", "asked", "told", "queued", "delayed"}
     for path in CASES:
         case = json.loads(path.read_text())
         assert {"about", "event", "answer"} <= set(case) <= known, name_of(path)
@@ -136,6 +177,7 @@ def test_every_case_says_what_it_shows_and_has_no_field_that_is_not_looked_at() 
     ("expected", "found"),
     [
         ("<uuid>", "76f13548-aa2f-4489-bf5c"),
+        ("<callerid>", "1234567890123"),
         ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
         ({"a": 1}, {"a": 1, "b": 2}),
         ({"a": 1}, {"a": True}),

@@ -1,5 +1,5 @@
-"""What customers of Directcall's API, of files, of schedules and of prepaid accounts do in a world on
-AWS, once each: so that every function asks AWS for all that it ever asks for.
+"""What customers of Directcall's API, of files, of schedules and of prepaid accounts do on AWS,
+once each: so that every function asks AWS for all that it ever asks for.
 
 Each act has a customer of its own, and leaves nothing that is ready. Lists are long, and are read
 in stretches, from a few numbers on: moto takes long for each message.
@@ -192,7 +192,7 @@ def _money(aws: AwsWorld) -> None:
         lambda: client.send(_NUMBER),
         lambda: client.send(*numbers(_LONG)),
     ):
-        _spend_down_to(aws, "paga", 50_000)
+        _spend_down_to(aws, "paga", 10_000)
         pay()
         operations.credit_add(world.deps, "paga", "100")
     aws.drain()

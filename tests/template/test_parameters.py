@@ -11,7 +11,8 @@ from tests.template.resolved import resolved
 
 TEMPLATE = load(PATH)
 PARAMETERS: dict[str, Tree] = TEMPLATE["Parameters"]
-NAMES = ["Send", "BatchSend", "Query", "Callback", "Expand", "Dispatch", "Track", "Notify", "Clock"]
+FRONT = ["Send", "BatchSend", "Directcall", "Bulk", "Query"]  # where customers come in
+NAMES = [*FRONT, "Callback", "Expand", "Dispatch", "Track", "Notify", "Clock"]
 CONSUMERS = {
     "Submit": "Dispatch",
     "SubmitBulk": "Dispatch",
@@ -117,8 +118,9 @@ def test_the_functions_that_compute_have_a_memory_of_their_own_and_so_has_callba
     shared = _shared(**given)
     functions = _of("AWS::Serverless::Function", _resources(**given))
     memory = {name: {**shared, **it}["MemorySize"] for name, it in functions.items()}
-    hot = {"BatchSendFunction": "3008", "ExpandFunction": "3008", "CallbackFunction": 256}
-    assert memory == {f"{name}Function": "1024" for name in NAMES} | hot
+    hot = dict.fromkeys(("BatchSendFunction", "DirectcallFunction", "ExpandFunction"), "3008")
+    own = {"CallbackFunction": 256}
+    assert memory == {f"{name}Function": "1024" for name in NAMES} | hot | own
 
 
 @each_queue
@@ -304,7 +306,7 @@ def test_a_deployment_is_as_gradual_as_is_asked_and_ends_at_the_functions_alarms
     assert shared["DeploymentPreference"] == {"Type": "Canary10Percent5Minutes"}
     alarms = TEMPLATE["Resources"][f"{name}Function"]["Properties"]["DeploymentPreference"]
     expected = [{"Ref": f"{name}ErrorsAlarm"}]
-    if name in ("Send", "BatchSend", "Query"):
+    if name in FRONT:
         expected.append({"Ref": "FaultsAlarm"})
     assert alarms == {"Alarms": expected}
 

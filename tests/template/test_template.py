@@ -73,6 +73,10 @@ def _references(tree: Any) -> Iterator[str]:
             yield from _references(value)
 
 
+def _listed(one_or_many: Any) -> list[Any]:
+    return one_or_many if isinstance(one_or_many, list) else [one_or_many]
+
+
 def _environment_name(queue: str) -> str:
     """SubmitBulkQueue: SUBMIT_BULK."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", queue.removesuffix("Queue")).upper()
@@ -253,7 +257,7 @@ def test_the_bucket_refuses_what_comes_without_tls() -> None:
 def test_no_policy_allows_more_than_named_actions_on_named_things(policy: str) -> None:
     for statement in POLICIES[policy]["Statement"]:
         actions = statement["Action"]
-        for action in [actions] if isinstance(actions, str) else actions:
+        for action in _listed(actions):
             assert "*" not in action
             assert not action.endswith((":Scan", ":DeleteTable", ":DeleteObject"))
         named = set(_references(statement["Resource"]))
@@ -270,7 +274,34 @@ def test_a_role_is_for_lambda_and_for_nobody_else(role: str) -> None:
 
 def test_passwords_can_be_checked_only_where_customers_come_in() -> None:
     able = {name for name, it in ROLES.items() if {"Ref": "CheckLogins"} in it["ManagedPolicyArns"]}
-    assert able == {"SendRole", "BatchSendRole", "QueryRole"}
+    assert able == {"SendRole", "BatchSendRole", "DirectcallRole", "BulkRole", "QueryRole"}
+
+
+def test_only_customers_who_set_their_callback_urls_write_the_configuration_and_no_login() -> None:
+    """A function may write no more of it than the records of cost centres: never a login, a route
+    or an upstream."""
+    writing = {
+        policy: statement.get("Condition")
+        for policy, document in POLICIES.items()
+        for statement in document["Statement"]
+        if "ConfigTable" in set(_references(statement["Resource"]))
+        and not set(_listed(statement["Action"])) <= {"dynamodb:GetItem", "dynamodb:Query"}
+    }
+    condition = {
+        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["cost-centre"]},
+        "Null": {"dynamodb:LeadingKeys": "false"},  # "for all" holds of no key, too
+    }
+    assert writing == {"DirectcallRole.own": condition}
+
+
+def test_whoever_signs_an_upload_may_put_it_where_it_goes() -> None:
+    """S3 asks of a presigned URL what its signer may do."""
+    granted = [
+        (_listed(statement["Action"]), statement["Resource"])
+        for statement in POLICIES["BulkRole.own"]["Statement"]
+    ]
+    [objects] = [resource for actions, resource in granted if "s3:PutObject" in actions]
+    assert objects == {"Fn::Sub": "${BlobBucket.Arn}/*"}
 
 
 def test_whoever_takes_callbacks_can_read_no_message() -> None:
@@ -286,11 +317,13 @@ def test_each_log_level_is_known_to_recado(level: str) -> None:
 @pytest.mark.parametrize(
     ("role", "queues"),
     [
-        ("SendRole", {"SubmitQueue"}),
-        ("BatchSendRole", {"ExpandQueue"}),
-        ("QueryRole", set()),
+        ("SendRole", {"SubmitQueue", "NotifyQueue"}),
+        ("BatchSendRole", {"ExpandQueue", "NotifyQueue"}),
+        ("DirectcallRole", {"SubmitQueue", "ExpandQueue", "NotifyQueue"}),
+        ("BulkRole", {"ExpandQueue", "NotifyQueue"}),
+        ("QueryRole", {"SubmitQueue", "ExpandQueue"}),
         ("CallbackRole", {"InboundQueue"}),
-        ("ExpandRole", {"SubmitBulkQueue", "NotifyQueue"}),
+        ("ExpandRole", {"ExpandQueue", "SubmitBulkQueue", "NotifyQueue"}),
         ("DispatchRole", {"SubmitQueue", "SubmitBulkQueue", "NotifyQueue"}),
         ("TrackRole", {"InboundQueue", "InboundDeadQueue", "NotifyQueue"}),
         ("NotifyRole", {"NotifyQueue"}),
@@ -315,6 +348,7 @@ def test_functions_get_the_versions_that_the_tests_run_with() -> None:
     assert {line.partition("==")[0] for line in wanted} == {
         "aws_lambda_powertools",
         "msgspec",
+        "multipart",
         "requests",
         "tzdata",
     }

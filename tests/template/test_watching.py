@@ -26,6 +26,8 @@ QUEUES = [name for name, it in RESOURCES.items() if it["Type"] == "AWS::SQS::Que
 SHOWN = {
     ("messages_accepted", "SendFunction"),
     ("messages_accepted", "BatchSendFunction"),
+    ("messages_accepted", "DirectcallFunction"),
+    ("messages_accepted", "BulkFunction"),
     ("submits", "DispatchFunction"),
     ("outcome_submitted", "DispatchFunction"),
     ("outcome_rejected", "DispatchFunction"),
@@ -76,8 +78,8 @@ def test_all_functions_together_are_watched_for_throttles() -> None:
 
 def test_faults_that_are_answered_with_500_are_watched_for_where_customers_come_in() -> None:
     expected = (observability._NAMESPACE, "faults", "service")
-    front = ["SendFunction", "BatchSendFunction", "QueryFunction"]
-    assert _summed("FaultsAlarm") == dict.fromkeys(front, expected)
+    front = ("Send", "BatchSend", "Directcall", "Bulk", "Query")
+    assert _summed("FaultsAlarm") == {f"{name}Function": expected for name in front}
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,19 @@ def test_without_a_route_there_is_no_way(store: Store, clock: Clock) -> None:
     assert routing.has_routes()
 
 
+def test_an_upstream_that_was_just_added_is_found_within_seconds_and_not_looked_for_each_time(
+    store: Store, clock: Clock
+) -> None:
+    routing = Routing(store, clock)
+    assert routing.upstream("four") is None
+    upstream = Upstream(name="four", kind="simulator")
+    assert store.put_config("upstream", "four", msgspec.json.encode(upstream), 0)
+    clock.now += 4.0
+    assert routing.upstream("four") is None
+    clock.now += 1.0
+    assert routing.upstream("four") == upstream
+
+
 def test_a_route_without_conditions_takes_everything(store: Store, clock: Clock) -> None:
     put(store, Route(name="default", upstream="one"))
     routing = Routing(store, clock)

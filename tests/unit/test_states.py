@@ -17,8 +17,6 @@ from recado.message import (
     Batch,
     Event,
     Message,
-    Packet,
-    Recipient,
     Record,
     Reply,
     Report,
@@ -32,6 +30,7 @@ from recado.message import (
     noted,
 )
 from recado.report import BATCH, FINAL_STATE, REPLY, SUBMIT_OUTCOME
+from recado.submission import Packet, Recipient
 
 FORWARD = [
     State.SCHEDULED,

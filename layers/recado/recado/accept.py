@@ -21,10 +21,11 @@ from recado.engine import Held, Remembered
 from recado.errors import Refused
 from recado.http import Answer, Event, Request, request_of
 from recado.ids import MAX_AHEAD, derived_id, id_time, new_id
-from recado.message import Listing, Recipient, Refusal, Submission, encode, packet_of
+from recado.message import encode
 from recado.money import price_of
 from recado.observability import count, follow, follows, log
 from recado.recipients import no_route, recipient, sized
+from recado.submission import Listing, Recipient, Refusal, Submission, packet_of
 from recado.wiring import Deps
 
 INLINE_BYTES = 200_000  # a queue message may have 1 MiB, but is billed by 64 KB

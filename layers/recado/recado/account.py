@@ -16,7 +16,7 @@ from recado.engine import Usage
 from recado.errors import Refused
 from recado.http import Answer, Request, json_answer
 from recado.limits import quota_counter
-from recado.message import Refusal
+from recado.submission import Refusal
 from recado.usage import today, usage_of
 from recado.wiring import Deps
 

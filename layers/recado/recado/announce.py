@@ -8,22 +8,28 @@ from msgspec.structs import replace
 
 from recado.callback import listed_of
 from recado.message import Batch, Key, Message, key_of
-from recado.notices import emit
+from recado.notices import emit, look_later
 from recado.report import next_owed
 from recado.wiring import Deps
 
 PATIENCE = 60.0  # a batch's reports wait so long for its callback to be answered
 _MENDED = 900.0  # a kill shows in a redelivery; it has come by then
 _AT_ONCE = 100
+_AT_ONCE_AGAIN = 1.0
 
 
 def is_announced(message: Message, deps: Deps) -> bool:
     """Whether the reports of a batch's message may go."""
     key = Key(message.cost_centre, message.batch_id or "")
     batch = deps.engine.store.records([key])[0]
-    if not isinstance(batch, Batch) or next_owed(batch) is None:
+    owed = next_owed(batch) if isinstance(batch, Batch) else None
+    if not isinstance(batch, Batch) or owed is None or batch.announced_at is not None:
         return True
-    return batch.announced_at is not None
+    if not owed.attempts and deps.clock() - owed.owed_at > PATIENCE:
+        # Nobody has tried: its own notice was dropped, for its customer had no callback URL then,
+        # or had none as far as somebody's memory of a minute went.
+        look_later(key, _AT_ONCE_AGAIN, deps)
+    return False
 
 
 def announced(batch: Batch, deps: Deps) -> Batch:

@@ -10,6 +10,7 @@ process may die at any time.
 """
 
 from collections.abc import Callable, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -26,6 +27,9 @@ from recado.rows import Plan, Taken, block_of, plan_of, table_in, taken, templat
 from recado.wiring import Deps
 
 MOST_BYTES = 1024 * 1024 * 1024
+UPLOAD_HEADERS = MappingProxyType({"If-None-Match": "*"})
+"""What an upload is made with: a file comes once (RFC 9110, section 13.1.2), for what was checked
+must not be another one when it is sent."""
 KEPT_BAD = 1_000  # bad rows that are listed
 CHECKING = frozenset({"rows", "doubles", "join"})
 _BLOCK = 512 * 1024  # bytes that a step checks

@@ -14,14 +14,16 @@ from typing import Any
 import msgspec
 
 from recado import bulk_orders, bulk_sending, esme
+from recado.bulk import UPLOAD_HEADERS
 from recado.bulk_orders import in_words, shown
 from recado.bulk_sending import long_list
 from recado.costcentre import CostCentre
 from recado.errors import Invalid, Refused
 from recado.http import Answer, Request, json_answer
 from recado.ids import MAX_AHEAD, id_time, is_id
-from recado.message import Batch, Key, Refusal
+from recado.message import Batch, Key
 from recado.moments import iso
+from recado.submission import Refusal
 from recado.wiring import Deps
 
 PAGE = 50
@@ -48,7 +50,13 @@ def create(request: Request, cost_centre: CostCentre, deps: Deps) -> Answer:
     made = bulk_orders.opened(order, cost_centre, deps)
     until = iso(made.upload_until)
     return _json(
-        {"bulk_id": made.batch.id, "upload_url": made.upload_url, "upload_until": until}, 201
+        {
+            "bulk_id": made.batch.id,
+            "upload_url": made.upload_url,
+            "upload_headers": dict(UPLOAD_HEADERS),
+            "upload_until": until,
+        },
+        201,
     )
 
 

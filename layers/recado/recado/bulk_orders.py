@@ -18,11 +18,12 @@ from recado.bulk_sending import refused, state_of, submitted_of
 from recado.costcentre import CostCentre, zone
 from recado.errors import Invalid, NotFound, Refused
 from recado.ids import new_id
-from recado.message import Batch, Refusal
+from recado.message import Batch
 from recado.moments import iso
 from recado.observability import count
 from recado.recipients import sized
 from recado.rows import template_of
+from recado.submission import Refusal
 from recado.wiring import Deps
 
 UPLOAD_SECONDS = 3600

@@ -18,19 +18,12 @@ from recado.costcentre import CostCentre
 from recado.engine import Held
 from recado.errors import NotFound, Refused
 from recado.longlists import progress_counter
-from recado.message import (
-    Batch,
-    Key,
-    Listing,
-    Refusal,
-    State,
-    Submission,
-    encode,
-)
+from recado.message import Batch, Key, State, encode
 from recado.money import price_of
 from recado.observability import count
 from recado.recipients import no_route, sized
 from recado.rows import template_of
+from recado.submission import Listing, Refusal, Submission
 from recado.wiring import Deps
 
 

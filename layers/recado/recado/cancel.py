@@ -16,9 +16,10 @@ from recado.errors import Refused
 from recado.ids import MAX_AHEAD, id_time
 from recado.lifecycle import cancelled
 from recado.longlists import progress_counter
-from recado.message import Batch, Key, Message, Record, Refusal, State, key_of
+from recado.message import Batch, Key, Message, Record, State, key_of
 from recado.money import refund
 from recado.observability import follow
+from recado.submission import Refusal
 from recado.wiring import Deps
 
 _WAITING = (State.SCHEDULED, State.QUEUED)

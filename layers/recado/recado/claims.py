@@ -14,11 +14,12 @@ from msgspec.structs import replace
 from recado.connectors import Upstream
 from recado.lifecycle import cancelled, claimed, counted, given_up, queued, uncertain
 from recado.longlists import count_taken
-from recado.message import Batch, Message, Packet, Recipient, Record, State, key_of
+from recado.message import Batch, Message, Record, State, key_of
 from recado.money import is_cancelled, refund, refund_cancelled
 from recado.notices import emit, emit_again
 from recado.observability import count, follow
 from recado.registry import CONNECTORS
+from recado.submission import Packet, Recipient
 from recado.wiring import Deps
 
 SOON = 0.5

@@ -14,12 +14,13 @@ from recado.claims import SOON, Job, Later, claim
 from recado.connectors import Outcome, Rejected, Submit, Submitted, Unavailable, Upstream
 from recado.lifecycle import given_up, rejected, submitted, unavailable, uncertain
 from recado.longlists import called_off
-from recado.message import Message, Packet, Recipient, Record, State, encode, key_of
+from recado.message import Message, Record, State, encode, key_of
 from recado.money import refund
 from recado.notices import emit, emit_again, is_looked_at
 from recado.observability import count, follow, follows
 from recado.registry import CONNECTORS
 from recado.retry import backoff
+from recado.submission import Packet, Recipient
 from recado.track import reference_to
 from recado.wiring import Deps
 

@@ -10,7 +10,7 @@
 Whatever else is raised is our own fault.
 """
 
-from recado.message import Refusal
+from recado.submission import Refusal
 
 
 class RecadoError(Exception):

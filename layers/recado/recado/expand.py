@@ -14,25 +14,14 @@ from recado import bulk
 from recado.dialects import Listed
 from recado.errors import Misconfigured
 from recado.longlists import STRETCH, Stretch, numbers_from
-from recado.message import (
-    Batch,
-    Key,
-    Message,
-    Packet,
-    Recipient,
-    Report,
-    State,
-    Submission,
-    encode,
-    key_of,
-    packet_of,
-)
+from recado.message import Batch, Key, Message, Report, State, encode, key_of
 from recado.money import is_cancelled, refund_rest
 from recado.notices import emit
 from recado.observability import count, follow, follows, log
 from recado.registry import DIALECTS
 from recado.report import BATCH
 from recado.rows import rows_from
+from recado.submission import Packet, Recipient, Submission, packet_of
 from recado.wiring import Deps
 
 PACKET_RECIPIENTS = 100
@@ -115,7 +104,10 @@ def _created(batch: Batch, deps: Deps) -> Batch | None:
     if stood.state is State.SCHEDULED:
         if stood.due_at != batch.due_at:
             return None
-        taken = deps.engine.store.replace([replace(batch, version=stood.version)])[0]
+        batch = replace(batch, version=stood.version)
+        if isinstance(stood, Batch):
+            batch = replace(batch, name=stood.name, bulk=stood.bulk)
+        taken = deps.engine.store.replace([batch])[0]
         return taken if isinstance(taken, Batch) else _created(batch, deps)
     return stood if isinstance(stood, Batch) else None
 

@@ -13,20 +13,10 @@ from msgspec.structs import replace
 
 from recado import esme
 from recado.connectors import Abilities, Receipt
-from recado.message import (
-    Event,
-    Message,
-    Packet,
-    Recipient,
-    Report,
-    State,
-    is_final,
-    may_become,
-    moved,
-    noted,
-)
+from recado.message import Event, Message, Report, State, is_final, may_become, moved, noted
 from recado.report import FINAL_STATE, SUBMIT_OUTCOME, with_report
 from recado.segments import GSM7_SIZES, UCS2_SIZES, segment_count
+from recado.submission import Packet, Recipient
 
 Wanted: TypeAlias = Iterable[str]
 

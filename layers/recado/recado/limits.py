@@ -8,7 +8,7 @@ from recado import esme, money
 from recado.costcentre import CostCentre, zone
 from recado.engine import Entry, Held
 from recado.errors import Refused
-from recado.message import Refusal, Submission
+from recado.submission import Refusal, Submission
 from recado.wiring import Deps
 
 _DAY = 86_400.0

@@ -13,9 +13,10 @@ from msgspec.structs import replace
 
 from recado.ids import derived_id, id_time
 from recado.lifecycle import cancelled, queued
-from recado.message import Batch, Key, Message, Packet, Recipient, State, Submission
+from recado.message import Batch, Key, Message, State
 from recado.money import is_cancelled, refund_cancelled
 from recado.observability import count, follow
+from recado.submission import Packet, Recipient, Submission
 from recado.wiring import Deps
 
 STRETCH = 1_000  # recipients a step

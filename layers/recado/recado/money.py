@@ -12,10 +12,11 @@ from msgspec.structs import replace
 from recado.costcentre import CostCentre
 from recado.engine import ACCOUNTS_KEPT, Entry
 from recado.ids import derived_id
-from recado.message import Alert, Batch, Message, Record, Report, State, Submission
+from recado.message import Alert, Batch, Message, Record, Report, State
 from recado.notices import emit, emit_again
 from recado.observability import count, log
 from recado.report import ALERT
+from recado.submission import Submission
 from recado.wiring import Deps
 
 CHARGE, REFUND, CREDIT = "charge", "refund", "credit"

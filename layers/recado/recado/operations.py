@@ -59,11 +59,15 @@ __all__ = [
     "costcentre_show",
     "costcentre_suspend",
     "costcentre_update",
+    "credit_add",
+    "credit_ledger",
+    "credit_show",
     "message_show",
     "queue_list",
     "queue_redrive",
     "replay",
     "send_message",
+    "usage",
 ]
 
 

@@ -18,9 +18,10 @@ from recado.dialects import Listed, zoug
 from recado.errors import Refused
 from recado.http import Answer, Event, Request, json_answer, request_of
 from recado.ids import is_id, new_id
-from recado.message import Batch, Key, Message, Record, Refusal, State
+from recado.message import Batch, Key, Message, Record, State
 from recado.moments import iso
 from recado.registry import dialect_of
+from recado.submission import Refusal
 from recado.wiring import Deps
 
 _COLLECTIONS = frozenset({"/message", "/message/batch"})

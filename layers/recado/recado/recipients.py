@@ -7,9 +7,9 @@ from msgspec import Struct
 from recado import esme
 from recado.costcentre import CostCentre
 from recado.dialects import Ask, Wish
-from recado.message import Recipient, Refusal
 from recado.numbers import NumberProblem, number_of
 from recado.segments import segment_count, segmented, septets
+from recado.submission import Recipient, Refusal
 
 # What a segment's 160 septets may be written with. A text beyond is not even looked at: to compose
 # megabytes of accents would take minutes.

@@ -10,6 +10,7 @@ from recado.engine import Store
 from recado.registry import CONNECTORS
 
 _CACHED_SECONDS = 60.0
+_NEW = 5.0  # after so many seconds an unknown name is worth another look
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -46,8 +47,12 @@ class Routing:
         self._until = now + _CACHED_SECONDS
 
     def upstream(self, name: str) -> Upstream | None:
-        """The upstream of that name."""
+        """The upstream of that name. Of one that is not known it is looked again before long: it
+        may be new, and what it calls back about must not wait for a minute."""
         self._fresh()
+        if name not in self._upstreams and self._clock() >= self._until - _CACHED_SECONDS + _NEW:
+            self.forget()
+            self._fresh()
         return self._upstreams.get(name)
 
     def has_routes(self) -> bool:

@@ -15,9 +15,9 @@ from recado.doubles import doubles_in
 from recado.engine import Blobs
 from recado.errors import Invalid
 from recado.longlists import Stretch, message_id
-from recado.message import Recipient, Submission
 from recado.numbers import Numbering, NumberProblem, number_of
 from recado.recipients import Sized, sized
+from recado.submission import Recipient, Submission
 from recado.tables import LONGEST_ROW, Table, bare, folded, no_column, read_rows, table_of
 from recado.wiring import Deps
 

@@ -14,9 +14,10 @@ from recado.dialects import directcall, zoug
 from recado.errors import Refused
 from recado.http import Answer, Request, json_answer
 from recado.ids import is_id
-from recado.message import Key, Refusal, State
+from recado.message import Key, State
 from recado.moments import iso
 from recado.schedules import PAGE, listed, move
+from recado.submission import Refusal
 from recado.wiring import Deps
 
 _CALLERID = 14  # digits

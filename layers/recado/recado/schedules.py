@@ -22,21 +22,10 @@ from recado.dialects import directcall
 from recado.engine import Held
 from recado.errors import Refused
 from recado.ids import id_time
-from recado.message import (
-    Batch,
-    Event,
-    Key,
-    Message,
-    Packet,
-    Record,
-    Refusal,
-    State,
-    Submission,
-    encode,
-    noted,
-)
+from recado.message import Batch, Event, Key, Message, Record, State, encode, noted
 from recado.moments import iso
 from recado.observability import count, follow
+from recado.submission import Packet, Refusal, Submission
 from recado.wiring import Deps
 
 PAGE = 100

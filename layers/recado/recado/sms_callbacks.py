@@ -14,8 +14,8 @@ from recado.dialects import directcall
 from recado.dialects.directcall import Form
 from recado.errors import Conflict, Invalid, Refused
 from recado.http import Answer
-from recado.message import Refusal
 from recado.sms_query import fields_of
+from recado.submission import Refusal
 from recado.wiring import Deps
 
 # The page on add-callback answers a success with "status": "ok" and this code, which says on the

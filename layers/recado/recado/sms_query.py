@@ -30,9 +30,10 @@ from recado.errors import Refused
 from recado.http import Answer
 from recado.ids import derived_id, id_time
 from recado.longlists import message_id
-from recado.message import Batch, Key, Message, Record, Refusal, State
+from recado.message import Batch, Key, Message, Record, State
 from recado.numbers import Numbering, NumberProblem, number_of
 from recado.query import states_of
+from recado.submission import Refusal
 from recado.wiring import Deps
 
 _CALLERID, _MESSAGE_NUMBER = 14, 16  # the second: a callerid, and a place in the request's list

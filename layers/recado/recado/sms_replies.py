@@ -15,9 +15,10 @@ from recado.dialects import directcall
 from recado.dialects.directcall import Form
 from recado.errors import Refused
 from recado.http import Answer
-from recado.message import Refusal, Reply
+from recado.message import Reply
 from recado.numbers import Numbering, NumberProblem, number_of
 from recado.sms_query import fields_of
+from recado.submission import Refusal
 from recado.wiring import Deps
 
 # Not in the document: what is meant where nothing is said, and how much may be asked for at once.

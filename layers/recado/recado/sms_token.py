@@ -12,8 +12,8 @@ from recado.directory import Client
 from recado.errors import Refused
 from recado.http import Answer, Event, request_of
 from recado.ids import new_id
-from recado.message import Refusal
 from recado.observability import count, log
+from recado.submission import Refusal
 from recado.wiring import Deps
 
 ATTEMPTS = 5  # a second, of one client

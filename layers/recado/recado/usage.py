@@ -19,7 +19,8 @@ from recado.configuration import cost_centres
 from recado.costcentre import CostCentre, zone
 from recado.engine import Usage
 from recado.errors import Refused
-from recado.message import Message, Record, Refusal
+from recado.message import Message, Record
+from recado.submission import Refusal
 from recado.wiring import Deps
 
 FINAL_AFTER = 4  # days: the longest validity (three), and a receipt that took its time

@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from recado.costcentre import CostCentre
 from recado.http import Answer, Request
-from recado.message import Alert, Batch, Message, Refusal, Reply, Report
+from recado.message import Alert, Batch, Message, Reply, Report
 from recado.numbers import Numbering
+from recado.submission import Refusal
 
 Asked = TypeVar("Asked")
 

@@ -32,8 +32,8 @@ from recado.dialects.directcall_orders import Order, refuse, send_order
 from recado.dialects.directcall_words import SENT, code_of, status_name, status_of, told
 from recado.errors import Refused
 from recado.http import Answer
-from recado.message import Recipient, Refusal
 from recado.numbers import NumberProblem, number_of
+from recado.submission import Recipient, Refusal
 
 __all__ = [
     "NAME",

@@ -14,8 +14,9 @@ from recado.amounts import shown_amount
 from recado.costcentre import CostCentre, zone
 from recado.dialects import Listed
 from recado.dialects.directcall_words import stat_name, status_name, told
-from recado.message import Alert, Batch, Key, Message, Refusal, Reply, Report
+from recado.message import Alert, Batch, Key, Message, Reply, Report
 from recado.report import SUBMIT_OUTCOME
+from recado.submission import Refusal
 
 MAX_TOLD = 100  # recipients with a number of their own: their places have two digits
 SHOWN = 40  # characters of what is no number

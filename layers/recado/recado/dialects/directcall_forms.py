@@ -23,7 +23,7 @@ from multipart import (
 from recado import esme
 from recado.errors import Refused
 from recado.http import Request
-from recado.message import Refusal
+from recado.submission import Refusal
 
 MAX_FIELDS = 10_000  # of an urlencoded body or a query string
 MAX_PARTS = 1_000

@@ -6,7 +6,7 @@ abroad and `campos[...]` are from Directcall's pages on the single send. What no
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -17,9 +17,9 @@ from recado.dialects import Ask, Wish
 from recado.dialects.directcall_callbacks import MAX_TOLD
 from recado.dialects.directcall_forms import Form
 from recado.errors import Refused
-from recado.message import Refusal
 from recado.numbers import KEPT_BAD, Found, Numbering, NumberProblem, number_of, numbers_in
 from recado.recipients import sized
+from recado.submission import Refusal
 
 MAX_WISHES = 400  # recipients that are told about one by one; more are a list
 MAX_TEXT = 700
@@ -86,11 +86,7 @@ def send_order(
     )
     found = _recipients(form, numbering, breathe)
     few = len(found.numbers) <= MAX_WISHES
-    # Its place in the request is a message's reference: its reports then have its id_mensagem.
-    wishes = tuple(
-        Wish(to, text, str(n) if n < MAX_TOLD else None)
-        for n, to in enumerate(found.wishes if few else ())
-    )
+    wishes = _wishes(found.wishes, text) if few else ()
     ask = Ask(
         wishes=wishes,
         batch=not few or len(wishes) > 1 or bool(found.duplicates or found.bad_count),
@@ -106,6 +102,12 @@ def send_order(
         idempotency_key=key,
     )
     return Order(ask, found.duplicates, found.bad_count, found.bad)
+
+
+def _wishes(numbers: Sequence[str], text: str) -> tuple[Wish, ...]:
+    """One each. Its place in the request is a message's reference: its reports then have its
+    id_mensagem."""
+    return tuple(Wish(to, text, str(n) if n < MAX_TOLD else None) for n, to in enumerate(numbers))
 
 
 # --- parameters ----------------------------------------------------------------------------------

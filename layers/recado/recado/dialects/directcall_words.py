@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from recado import esme
-from recado.message import Refusal, State
+from recado.message import State
+from recado.submission import Refusal
 
 SENT = "000"
 

@@ -26,7 +26,8 @@ from recado.dialects.zoug_requests import (
     send_time,
 )
 from recado.http import Answer, Request, json_answer
-from recado.message import Alert, Batch, Message, Refusal, Reply, Report
+from recado.message import Alert, Batch, Message, Reply, Report
+from recado.submission import Refusal
 
 __all__ = [
     "MAX_BATCH",

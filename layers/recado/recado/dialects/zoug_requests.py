@@ -13,8 +13,8 @@ from recado.costcentre import CostCentre, zone
 from recado.dialects import Ask, Wish
 from recado.errors import Refused
 from recado.http import Request
-from recado.message import Refusal
 from recado.numbers import Numbering
+from recado.submission import Refusal
 
 MAX_BATCH = 400  # "limite de 400 registros por requisição"
 _MAX_KEY = 255

@@ -268,8 +268,8 @@ class Blobs(Protocol):
 
     def upload_url(self, name: str, seconds: int) -> str:
         """Where whoever knows this URL may put the content by HTTP PUT, for so many seconds (a week
-        at most; less where what signed it ends sooner), also over what was put there before: a path
-        of the node's own, or a presigned URL."""
+        at most; less where what signed it ends sooner), with the header `If-None-Match: *`: a path
+        of the node's own, or a presigned URL. What was put there before stays."""
 
 
 class Engine(Struct, frozen=True):

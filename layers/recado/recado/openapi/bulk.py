@@ -90,6 +90,9 @@ SCHEMAS: Json = {
             "upload_url": text(
                 "Where to PUT the file, up to 1 GB: a URL, or a path of this host. It is a secret."
             ),
+            "upload_headers": thing(
+                "The headers to PUT it with.", {"If-None-Match": text("A file comes once.")}
+            ),
             "upload_until": moment("So long an upload may begin."),
         },
     ),
@@ -186,6 +189,7 @@ PATHS: Json = {
                             opened={
                                 "bulk_id": _BULK_ID,
                                 "upload_url": "https://sms.example.com/upload/AZ5wRIgAq1w9",
+                                "upload_headers": {"If-None-Match": "*"},
                                 "upload_until": _AT,
                             }
                         ),

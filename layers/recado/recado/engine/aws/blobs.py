@@ -48,11 +48,12 @@ class S3Blobs:
 
     def upload_url(self, name: str, seconds: int) -> str:
         """At most a week, and no longer than the credentials that signed it: a function's are
-        temporary. S3 asks for no length: `size` tells what came. (Amazon S3 user guide, "Download
-        and upload objects with presigned URLs".)"""
+        temporary. S3 asks for no length: `size` tells what came. A file comes once: what was
+        checked must not be changed before it is sent. (Amazon S3 user guide, "Download and upload
+        objects with presigned URLs", "Conditional writes".)"""
         return self._clients.s3.generate_presigned_url(
             "put_object",
-            Params={"Bucket": self._bucket, "Key": name},
+            Params={"Bucket": self._bucket, "Key": name, "IfNoneMatch": "*"},
             ExpiresIn=seconds,
             HttpMethod="PUT",
         )

@@ -43,13 +43,18 @@ def claim_directory(folder: Path) -> IO[str]:
 
 
 def open_engine(
-    folder: Path, policies: Mapping[str, Policy], clock: Callable[[], float], retention: float
+    folder: Path,
+    policies: Mapping[str, Policy],
+    clock: Callable[[], float],
+    retention: float,
+    key: bytes | None = None,
 ) -> tuple[Engine, Database]:
-    """The engine on a directory, and its database, whose commits the caller may schedule."""
+    """The engine on a directory, and its database, whose commits the caller may schedule. `key`
+    signs the URLs for uploads."""
     database = Database(folder / DATABASE_NAME)
     engine = Engine(
         store=EmbeddedStore(database, clock, retention),
         queue=EmbeddedQueue(database, policies, clock),
-        blobs=DirectoryBlobs(folder / BLOBS_NAME, clock),
+        blobs=DirectoryBlobs(folder / BLOBS_NAME, clock, key),
     )
     return engine, database

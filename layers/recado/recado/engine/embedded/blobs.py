@@ -19,6 +19,7 @@ UPLOADS = "/upload/"
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9_-](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9_-])?")
 _KEY_BYTES = 32
 _DRAFT_BYTES = 6
+_SYNCED_AT_ONCE = 8 * 1024 * 1024
 
 
 class BlobWriter:
@@ -31,9 +32,16 @@ class BlobWriter:
         # No blob's name, and no other writer's: of two at once each writes its own.
         self._draft = path.with_name(f".{path.name}.{secrets.token_hex(_DRAFT_BYTES)}.draft")
         self._file = self._draft.open("wb")
+        self._unsynced = 0
 
     def write(self, content: bytes) -> None:
         self._file.write(content)
+        self._unsynced += len(content)
+        if self._unsynced >= _SYNCED_AT_ONCE:
+            # Piece by piece: a gigabyte at the end would keep the disk from everybody else's syncs.
+            self._file.flush()
+            os.fdatasync(self._file.fileno())
+            self._unsynced = 0
 
     def commit(self) -> None:
         """Durable on return, in place of what had the name."""
