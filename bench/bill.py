@@ -29,9 +29,9 @@ def main() -> None:
         (folder / "minute").mkdir()
         a_minute = minute(folder / "minute")
     units = {name: it.units for name, it in found.items()}
-    for batches in (False, True):
-        print(bills.per_million(units, batches=batches), end="\n\n")
-        print(bills.counts(units, batches=batches), end="\n\n")
+    for table in bills.TABLES:
+        print(bills.per_million(units, table), end="\n\n")
+        print(bills.counts(units, table), end="\n\n")
     print(bills.month(monthly(a_minute)))
     if write:
         head = bills.BUDGET_FILE.read_text().partition("[counted]")[0]

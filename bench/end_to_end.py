@@ -37,7 +37,7 @@ from node.http_server import serve
 body = b'{"message_id":"01a20029-d169-7d05-a52a-a01db102b1d3"}'
 async def main():
     await serve(lambda request, reply: reply(200, {"content-type": "application/json"}, body),
-                lambda status: ({}, b""), "127.0.0.1", int(sys.argv[1]))
+                lambda status, path: ({}, b""), "127.0.0.1", int(sys.argv[1]))
     await asyncio.get_running_loop().create_future()
 uvloop.run(main())
 """

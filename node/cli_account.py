@@ -18,7 +18,8 @@ Which = Annotated[str, typer.Argument(help="A cost centre's id, login or name.")
 Day = Annotated[str | None, typer.Option(help="A day, such as 2026-05-28; today if not given.")]
 
 
-@credit_app.command()
+# So that -5.00 is no option.
+@credit_app.command(context_settings={"ignore_unknown_options": True})
 def add(
     which: Which,
     amount: Annotated[str, typer.Argument(help="Such as 100.00; below zero takes it back.")],
@@ -29,7 +30,7 @@ def add(
     target: TargetOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """Add to a balance. (An amount below zero comes after `--`.)"""
+    """Add to a balance what was paid."""
     # Made here, so that whoever gets no answer can ask for the same again.
     reference = reference or new_id(time.time())
     arguments = {"which": which, "amount": amount, "note": note, "reference": reference}

@@ -11,6 +11,7 @@ from node.http_server import RawRequest, Reply
 from node.template import Router
 from node.waiting import start
 from recado import esme
+from recado.engine.embedded.blobs import UPLOADS
 from recado.engine.embedded.database import Database
 from recado.errors import Conflict
 from recado.http import Answer, Event
@@ -91,18 +92,18 @@ class Gateway:
             reply(200, {}, b"")
         else:
             status = 409 if isinstance(problem, Conflict) else 500
-            reply(status, *self.refuse(status))
+            reply(status, *self.refuse(status, UPLOADS))
 
     def _fault(self, why: str, path: str) -> Answer:
         identifier = new_id(self._clock())
         log.error(why, extra={"correlation_id": identifier})
-        return dialect_of(path).turned_away(_FAULT, identifier)
+        return dialect_of(path).turned_away(_FAULT, identifier, path)
 
-    def refuse(self, status: int, path: str = "/") -> tuple[Mapping[str, str], bytes]:
+    def refuse(self, status: int, path: str) -> tuple[Mapping[str, str], bytes]:
         """What the server answers by itself, in the form of the path's dialect."""
         refusal = _SERVER_REFUSALS.get(status, _FAULT)
         count(_ANSWERS[status // 100])
-        answer = dialect_of(path).turned_away(refusal, new_id(self._clock()))
+        answer = dialect_of(path).turned_away(refusal, new_id(self._clock()), path)
         return answer["headers"], answer["body"].encode()
 
 

@@ -11,7 +11,7 @@ from typing import cast
 
 from node.http_answer import render
 from node.http_reader import CLOSE, HEAD, IDLE, Reader
-from node.http_request import HANG_UP, BeginUpload, Handle, Limits, RawRequest, Refuse
+from node.http_request import HANG_UP, BeginUpload, Handle, Limits, RawRequest, Refuse, path_of
 
 _log = logging.getLogger(__name__)
 
@@ -47,10 +47,10 @@ class Common:
         if not self.open and self.empty is not None and not self.empty.done():
             self.empty.set_result(None)
 
-    def refusal(self, status: int) -> tuple[Mapping[str, str], bytes]:
-        """The error answer in the caller's words; a bare one where those fail."""
+    def refusal(self, status: int, path: str) -> tuple[Mapping[str, str], bytes]:
+        """The error answer in the words of whoever calls that path; a bare one where those fail."""
         try:
-            return self._refuse(status)
+            return self._refuse(status, path)
         except Exception:
             _log.exception("no words for a status %d", status)
             return {}, b""
@@ -225,14 +225,14 @@ class Connection(asyncio.Protocol):  # asyncio's own interface, which has no beh
             self._common.handle(request, reply)
         except Exception:
             _log.exception("a request was not handled")
-            reply(500, *self._common.refusal(500))
+            reply(500, *self._common.refusal(500, path_of(self._reader.url)))
 
     def _hand_over_nothing(self, status: int) -> None:
         self._serial += 1
         self._answering = True
         self._persistence = CLOSE
         self._head_only = False
-        self._reply(self._serial, status, *self._common.refusal(status))
+        self._reply(self._serial, status, *self._common.refusal(status, path_of(self._reader.url)))
 
     def _reply(self, serial: int, status: int, headers: Mapping[str, str], body: bytes) -> None:
         if serial != self._serial or not self._answering:
@@ -255,7 +255,7 @@ class Connection(asyncio.Protocol):  # asyncio's own interface, which has no beh
             return render(status, headers, end, body, self._head_only)
         except (ValueError, TypeError):
             _log.exception("an answer can't be written")
-        headers, body = self._common.refusal(500)
+        headers, body = self._common.refusal(500, path_of(self._reader.url))
         try:
             return render(500, headers, end, body, self._head_only)
         except (ValueError, TypeError):

@@ -54,7 +54,6 @@ class Reader:
         "_raw",
         "_size",
         "_upgrade",
-        "_url",
         "expects",
         "last",
         "phase",
@@ -63,6 +62,7 @@ class Reader:
         "since",
         "surplus",
         "upload",
+        "url",
     )
 
     def __init__(
@@ -77,6 +77,7 @@ class Reader:
         self.expects = False
         self.last = False  # no request is read after one that closes the connection
         self.surplus = False  # bytes came that nobody will read
+        self.url = b""  # of the request that is being read, or was read last
         self.phase: int = IDLE
         self.since = 0.0  # when the phase began, or the last piece of an upload came
         self.upload: Upload | None = None  # where the present body goes, if not into the request
@@ -90,7 +91,6 @@ class Reader:
         self._raw = 0
         self._size = 0
         self._method = ""
-        self._url = b""
         self._headers: list[tuple[str, str]] = []
         self._fields: list[tuple[str, str]] = []
         self._body: list[bytes] = []
@@ -182,7 +182,7 @@ class Reader:
         self._begun += 1
         self._raw = 0
         self._size = _REQUEST_LINE
-        self._url = b""
+        self.url = b""
         self._headers = []
         self._fields = []
         self.phase = HEAD
@@ -191,7 +191,7 @@ class Reader:
     def on_url(self, url: bytes) -> None:
         if self._muted:
             return
-        self._url += url
+        self.url += url
         self._size += len(url)
         if self._size > self._limits.header_bytes:
             self._refuse(431)
@@ -236,7 +236,7 @@ class Reader:
 
     def _led_away(self, begin: BeginUpload) -> int:
         """Asks whether the body goes into an upload: the body's limit."""
-        upload = begin(path_and_query(self._url.decode("ascii")))
+        upload = begin(path_and_query(self.url.decode("ascii")))
         if upload is None:
             return self._limits.body_bytes
         if isinstance(upload, int):
@@ -284,7 +284,7 @@ class Reader:
         body = self._body
         request = RawRequest(
             self._method,
-            path_and_query(self._url.decode("ascii")),
+            path_and_query(self.url.decode("ascii")),
             tuple(self._headers),
             body[0] if len(body) == 1 else b"".join(body),
             self._peer,

@@ -73,7 +73,7 @@ HANG_UP = 0
 Handle: TypeAlias = Callable[[RawRequest, Reply], None]
 """Called when a request is complete. If it raises, the client gets `refuse`'s 500."""
 
-Refuse: TypeAlias = Callable[[int], tuple[Mapping[str, str], bytes]]
+Refuse: TypeAlias = Callable[[int, str], tuple[Mapping[str, str], bytes]]
 """Headers and body of an error answer of the server's own: 400, 408, 413, 431, 500, 501 or 503."""
 
 
@@ -86,3 +86,8 @@ def path_and_query(target: str) -> str:
         return target
     rest = target[absolute.end() :]
     return rest if rest.startswith("/") else "/" + rest
+
+
+def path_of(url: bytes) -> str:
+    """The path alone, also of a request that has not come whole."""
+    return path_and_query(url.decode("latin-1")).partition("?")[0]

@@ -229,7 +229,7 @@ def _hang_up(reply: Reply) -> None:
     reply(HANG_UP, {}, b"")
 
 
-def _refused_by_server(status: int) -> tuple[Mapping[str, str], bytes]:
+def _refused_by_server(status: int, _path: str) -> tuple[Mapping[str, str], bytes]:
     return _JSON, _encoder.encode({"problem": f"HTTP {status}"})
 
 

@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             link.close()
 
-    do_GET = do_POST = do_PUT = do_DELETE = _pass_on  # noqa: N815 - http.server's names
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pass_on  # noqa: N815 - http.server's names
 
     def log_message(self, *_: Any) -> None:
         """What comes by is counted elsewhere."""

@@ -5,13 +5,15 @@ import json
 
 import boto3
 import pytest
+import requests
 from botocore.exceptions import ClientError
 
 from node.installation import TEMPLATE
 from node.template import read_template
 from tests.cloud.conftest import OWN_NUMBER
-from tests.flow.customer import Customer
+from tests.flow.customer import NUMBER, WORD, Customer
 from tests.flow.installations import Installation
+from tests.support.processes import json_lines, until
 from tests.support.stack import PARAMETERS, Stack
 
 _WIRING = read_template(TEMPLATE, PARAMETERS)
@@ -89,6 +91,42 @@ def test_the_stacks_own_simulator_delivers_a_message_without_anything_outside_of
     identifier = ana.send(OWN_NUMBER)
     ana.until_told(identifier, "ESME_ROK", "DELIVRD")
     assert ana.submits(identifier) == []
+
+
+def test_a_file_goes_to_the_bucket_by_its_url_and_is_checked_and_sent(
+    installation: Installation,
+) -> None:
+    """S3 takes it in the name of the function that signed the URL, by that one's policy."""
+    ana = Customer(installation, "arquivo")
+    asked = {"text": f"Olá {{nome}}, {WORD}"}
+    status, made = ana.ask("POST", "/bulk", asked)
+    assert status == 201, made
+    numbers = [str(int(NUMBER) + 700 + n) for n in range(3)]
+    rows = "".join(f"Ana {n};{number}\n" for n, number in enumerate(numbers))
+    content = f"nome;telefone\n{rows}Bia;12\n".encode()
+
+    def put() -> int:
+        headers = made["upload_headers"]
+        return requests.put(made["upload_url"], content, headers=headers, timeout=60).status_code
+
+    assert put() == 200
+    path = f"/bulk/{made['bulk_id']}"
+    assert ana.ask("POST", f"{path}/check")[0] == 200
+    until(lambda: ana.ask("GET", path)[1]["state"] == "checked", "checked", seconds=60)
+    found = ana.ask("GET", path)[1]
+    assert (found["good"], [bad["line"] for bad in found["bad"]]) == (3, [5])
+    assert ana.ask("POST", f"{path}/send")[0] == 200
+    until(lambda: ana.ask("GET", path)[1]["state"] == "done", "sent", seconds=60)
+    lines = json_lines(installation.others.simulator_log)
+    assert sorted(line["to"] for line in lines if line.get("to") in numbers) == numbers
+
+
+def test_a_customer_sets_its_own_callback_url(installation: Installation) -> None:
+    """The one thing of the configuration that a function writes."""
+    ana = Customer(installation, "endereco")
+    url = "https://customer.example/other"
+    assert ana.ask("POST", "/sms/add-callback-status", {"url": url})[1]["codigo"] == "001"
+    assert ana.ask("POST", "/sms/list-callback", {})[1]["msg"][0]["url"] == url
 
 
 def test_the_emulator_refuses_what_no_policy_allows(stack: Stack) -> None:

@@ -324,7 +324,7 @@ def test_an_error_names_the_module(path: str, api: str, module: str) -> None:
 
 
 def test_what_came_to_no_function_is_told_in_json() -> None:
-    answer = directcall.turned_away(Refusal("body", "large", ""), ID)
+    answer = directcall.turned_away(Refusal("body", "large", ""), ID, "/sms/send")
     assert answer["statusCode"] == 413
     assert content(answer)["msg"] == "001 - corpo da requisição: é grande demais"
 

@@ -194,7 +194,7 @@ def test_any_refusal_can_be_told(
     answer = directcall.refused(refusal, ID, None, form)
     root = ElementTree.fromstring(answer["body"]) if xml else json.loads(answer["body"])
     assert len(root) >= 4
-    assert json.loads(directcall.turned_away(refusal, ID)["body"])["status"] == "erro"
+    assert json.loads(directcall.turned_away(refusal, ID, "/sms/send")["body"])["status"] == "erro"
 
 
 @FUZZ

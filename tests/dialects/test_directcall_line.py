@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
 
 from recado import operations
@@ -117,7 +118,8 @@ def test_a_voice_message_costs_one_whatever_its_length_and_is_not_cut(world: Wor
 
 def test_where_no_route_speaks_voice_is_refused_and_texts_go(world: World) -> None:
     client = client_of(world)
-    world.upstream_is(settings={"url": "http://upstream.example", "voice": "no"})
+    old = msgspec.json.decode(world.bare.store.config("upstream", "simulator") or b"")
+    world.upstream_is(settings={**old["settings"], "voice": "no"})
     refused = client.send(FIXED, "oi", tipo="voz")
     assert (refused["codigo"], refused["msg"]) == (
         "002",

@@ -54,8 +54,8 @@ def test_a_list_and_a_single_message_go_by_the_same_method(world: World) -> None
 
 
 def test_texts_go_to_mobiles_and_voice_to_fixed_lines(world: World) -> None:
-    """Com este método podemos enviar um lote em massa de SMS para telefones móveis ou Torpedo de
-    Voz para telefonia fixa."""
+    """DESCRIÇÃOCom este método podemos enviar um lote em massa de SMS para telefones móveis ou
+    Torpedo de Voz para telefonia fixa."""
     client = client_of(world)
     send_csv(client, f"{OTHER};{THIRD}")
     send_csv(client, f"{FIXED};554130600301", tipo="voz")
@@ -64,7 +64,7 @@ def test_texts_go_to_mobiles_and_voice_to_fixed_lines(world: World) -> None:
 
 
 def test_a_client_changes_its_host_and_nothing_of_the_path(world: World) -> None:
-    """https://api.directcallsoft.com/sms/send"""
+    """ESTRUTURA DA URLhttps://api.directcallsoft.com/sms/send"""
     theirs = JsonClient("https://api.directcallsoft.com", sending(world))
     theirs.enter("ana", "segredo")
     assert theirs.send(GOOD, "oi")["codigo"] == "000"
@@ -83,7 +83,8 @@ def test_the_method_is_post_alone(world: World) -> None:
     assert client.send(GOOD, "oi")["codigo"] == "000"
     for method in ("GET", "PUT", "DELETE"):
         request = prepared(method, f"{BASE}/sms/send?access_token={client.access_token}")
-        assert sending(world)(request)[0] in (404, 405)
+        status, body = sending(world)(request)
+        assert (status, json.loads(body)["codigo"]) == (405, "001")
     assert numbers_of(world) == [GOOD]
 
 

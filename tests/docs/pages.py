@@ -75,7 +75,7 @@ class Page:
             world.drain()
             if came == 200 and told.startswith("{"):
                 fields = json.loads(told)
-                known |= {n: str(fields[f]) for f, n in self._names.items() if f in fields}
+                known |= {n: str(fields[f]) for f, n in self._names.items() if fields.get(f)}
             found.append(Ran(command, int(status), self.alike(answer), came, self.alike(told)))
         return found
 
@@ -130,7 +130,8 @@ class Page:
 
     def rows(self, heading: str, level: str = "##") -> list[list[str]]:
         """The cells of the tables below a heading."""
-        section = self.text.split(f"\n{level} {heading}\n")[1].split(f"\n{level} ")[0]
+        section = self.text.split(f"\n{level} {heading}\n")[1]
+        section = re.split(rf"\n#{{2,{len(level)}}} ", section)[0]
         lines = [line for line in section.splitlines() if line.startswith("| ")]
         cells = [re.split(r"(?<!\\) \| ", line.strip("|")) for line in lines[1:]]
         return [[cell.strip().replace("\\|", "|") for cell in row] for row in cells]

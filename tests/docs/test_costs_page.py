@@ -27,13 +27,11 @@ def _more(**parameters: str) -> float:
 @pytest.mark.parametrize(
     "table",
     [
-        bills.per_million(UNITS, batches=False),
-        bills.counts(UNITS, batches=False),
-        bills.per_million(UNITS, batches=True),
-        bills.counts(UNITS, batches=True),
+        *(bills.per_million(UNITS, table) for table in bills.TABLES),
+        *(bills.counts(UNITS, table) for table in bills.TABLES),
         bills.month(IDLE),
     ],
-    ids=["single messages", "their units", "batches", "their units too", "a month"],
+    ids=[*bills.TABLES, *(f"units: {table}" for table in bills.TABLES), "a month"],
 )
 def test_a_table_is_the_one_that_is_counted(table: str) -> None:
     assert f"\n\n{table}\n\n" in PAGE

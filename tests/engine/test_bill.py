@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from recado.operations import credit_add
 from tests.support.aws_world import AwsWorld, Invocation
 from tests.support.billing import (
     CODE,
@@ -76,6 +77,22 @@ def test_a_message_with_its_two_reports_takes_so_many_units(
         calls = aws.calls()[before:]
         assert len(aws.world.reports()) == 4
     assert (write_units(calls), read_units(calls)) == (writes, reads)
+
+
+def test_what_is_paid_in_advance_takes_two_units_for_each_write_of_its_transaction(
+    tmp_path: Path,
+) -> None:
+    """The balance, the ledger's entry, what is held and its line; besides, its minute is listed,
+    and what is held is deleted with its line. Read is the balance."""
+    with AwsWorld(tmp_path) as aws:
+        aws.world.cost_centre("paga", prepaid=True, price=850)
+        credit_add(aws.world.deps, "paga", "1")
+        asked = {"destination_addr": "5534998887755", "message": CODE}
+        for _ in range(2):
+            before = len(aws.calls())
+            assert aws.world.call("POST", "/message", asked, login="paga")[0] == 200
+        calls = aws.calls(of="send")[before:]
+    assert (write_units(calls), read_units(calls)) == (4 * 2 + 1 + 2, 1)
 
 
 def test_a_batch_goes_through_few_calls(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What every Blobs has to do, sentence by sentence of recado.engine.Blobs."""
 
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -108,9 +109,9 @@ def test_of_an_unknown_blob_nothing_is_told(engine: Harness, ask: Callable[[Blob
 def _uploaded(engine: Harness, url: str, content: bytes) -> None:
     """What whoever was given the URL does: asks AWS, or the node, which does this."""
     if not url.startswith("/"):
-        sent = {"data": content, "headers": UPLOAD_HEADERS, "timeout": 30}
-        assert requests.put(url, **sent).status_code == 200
-        assert requests.put(url, **sent).status_code == 412, "a file comes once"
+        put = partial(requests.put, url, data=content, headers=dict(UPLOAD_HEADERS), timeout=30)
+        assert put().status_code == 200
+        assert put().status_code == 412, "a file comes once"
         return
     assert isinstance(engine.blobs, DirectoryBlobs)
     name, asked = urlsplit(url).path.removeprefix("/upload/"), parse_qs(urlsplit(url).query)

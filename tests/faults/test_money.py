@@ -96,8 +96,6 @@ def die_everywhere(folder: Path, script: Script, at_least: int) -> None:
 def one_notice_at_most(life: Life) -> None:
     ids = {told["webhook-id"] for told in life.world.told if told["webhook-id"].endswith(".alert")}
     assert len(ids) <= 1
-    if ledger(life.world)[1:]:
-        assert life.world.bare.store.counts(f"low#{life.world._which(LOGIN)}")
 
 
 def test_killed_anywhere_a_message_is_charged_if_it_is_sent(tmp_path: Path) -> None:

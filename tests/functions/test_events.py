@@ -3,7 +3,9 @@
 A case is a JSON file in the folder of its function:
 
     about             what it shows
+    settings          of the cost centre, where they are not the usual ones
     setup             cases that come before it, in the same installation
+    blobs             what else lies in storage, by its name
     at                seconds after the start of the world's time
     upstream_answers  what the upstream answers: an HTTP status and a JSON body
     customer_answers  what the customer's callback URL answers: an HTTP status
@@ -17,8 +19,8 @@ A case is a JSON file in the folder of its function:
 
 In it <cost_centre> is the id of the cost centre (login "ana", password "segredo"), and in what is
 expected <uuid> is any UUID. What is made anew each time goes by a name: in an answer <token>,
-<callerid> and <bulk_id> are any that is well-formed, and in an event the one of the last answer
-before it. A <signature> is any.
+<caller_id>, <bulk_id> and <code> are any that is well-formed, and in an event or in the name of a
+blob the one of the last answer before it. A <signature> is any.
 """
 
 import base64
@@ -45,11 +47,17 @@ UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 PATTERNS = {
     "<uuid>": UUID,
     "<bulk_id>": UUID,
-    "<callerid>": r"\d{14}",
+    "<caller_id>": r"\d{14}",
     "<token>": r"[\w-]{70,}",
+    "<code>": r"[0-9a-f]{40}",
     "<signature>": r"[\w-]{20,}",
 }
-TOLD = {"access_token": "<token>", "callerid": "<callerid>", "bulk_id": "<bulk_id>"}
+TOLD = {
+    "access_token": "<token>",
+    "callerid": "<caller_id>",
+    "bulk_id": "<bulk_id>",
+    "code": "<code>",
+}
 
 
 def name_of(path: Path) -> str:
@@ -86,6 +94,8 @@ def run(world: World, names: dict[str, str], path: Path) -> tuple[dict[str, Any]
     if "customer_answers" in case:
         status = case["customer_answers"]
         world.customer = lambda _: Reached(status, b"")
+    for name, lying in case.get("blobs", {}).items():
+        world.bare.blobs.put(filled(name, names), lying.encode())
     before_it = len(world.requests)
     answer = HANDLERS[path.parent.name](event_of(case, names), None)
     names |= {TOLD[name]: value for name, value in told_anew(answer).items()}
@@ -97,17 +107,17 @@ def run(world: World, names: dict[str, str], path: Path) -> tuple[dict[str, Any]
 
 def event_of(case: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     """The case's event, with what the names stand for, and its body in Base64."""
-
-    def filled(text: str) -> str:
-        for name, value in names.items():
-            text = text.replace(name, value)
-        return text
-
-    event: dict[str, Any] = json.loads(filled(json.dumps(case["event"])))
+    event: dict[str, Any] = json.loads(filled(json.dumps(case["event"]), names))
     if "body" in case:
-        event["body"] = base64.b64encode(filled(case["body"]).encode()).decode()
+        event["body"] = base64.b64encode(filled(case["body"], names).encode()).decode()
         event["isBase64Encoded"] = True
     return event
+
+
+def filled(text: str, names: dict[str, str]) -> str:
+    for name, value in names.items():
+        text = text.replace(name, value)
+    return text
 
 
 def told_anew(answer: Any) -> dict[str, str]:
@@ -153,7 +163,8 @@ def test_a_function_answers_its_event_as_the_case_says(
     make_world: Callable[..., World], path: Path
 ) -> None:
     world = make_world()
-    case, came = run(world, {"<cost_centre>": world.cost_centre()}, path)
+    cost_centre = world.cost_centre(**json.loads(path.read_text()).get("settings", {}))
+    case, came = run(world, {"<cost_centre>": cost_centre}, path)
     came |= {"queued": queued(world), "delayed": delayed(world)}
     nothing: dict[str, Any] = {"asked": [], "told": [], "queued": {}, "delayed": {}}
     expected = {name: case.get(name, nothing.get(name)) for name in came}
@@ -166,7 +177,7 @@ def test_every_function_has_a_case() -> None:
 
 
 def test_every_case_says_what_it_shows_and_has_no_field_that_is_not_looked_at() -> None:
-    known = {"about", "setup", "at", "upstream_answers", "customer_answers"}
+    known = {"about", "settings", "setup", "blobs", "at", "upstream_answers", "customer_answers"}
     known |= {"event", "body", "answer", "asked", "told", "queued", "delayed"}
     for path in CASES:
         case = json.loads(path.read_text())
@@ -177,7 +188,7 @@ def test_every_case_says_what_it_shows_and_has_no_field_that_is_not_looked_at() 
     ("expected", "found"),
     [
         ("<uuid>", "76f13548-aa2f-4489-bf5c"),
-        ("<callerid>", "1234567890123"),
+        ("<caller_id>", "1234567890123"),
         ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
         ({"a": 1}, {"a": 1, "b": 2}),
         ({"a": 1}, {"a": True}),

@@ -63,8 +63,8 @@ class House:
             )
 
     @staticmethod
-    def refuse(status: int) -> tuple[Mapping[str, str], bytes]:
-        return {"x-dialect": "yes"}, b"refused %d" % status
+    def refuse(status: int, path: str) -> tuple[Mapping[str, str], bytes]:
+        return {"x-dialect": "yes", "x-path": path}, b"refused %d" % status
 
 
 @contextlib.asynccontextmanager
@@ -443,6 +443,16 @@ def test_what_cannot_be_taken_is_refused_in_the_caller_s_words_after_what_could(
             assert (headers["x-dialect"], headers["connection"]) == ("yes", "close")
             assert await client.rest() == b""
             assert len(house.requests) == 1
+
+    run(scene())
+
+
+def test_a_refusal_knows_the_path_that_was_asked_for(run: Run) -> None:
+    async def scene() -> None:
+        async with _house(Limits(body_bytes=100)) as house, _client(house) as client:
+            client.send(b"POST /sms/send?a=b HTTP/1.1\r\n" + _HOST + b"Content-Length: 101\r\n\r\n")
+            status, headers, _ = await client.answer()
+            assert (status, headers["x-path"]) == (413, "/sms/send")
 
     run(scene())
 

@@ -199,6 +199,16 @@ class AwsWorld:
         finally:
             self.meter.by = before
 
+    def leave(self, queue: str, some: int) -> None:
+        """Leaves the first messages of a queue on it, and forgets the others."""
+        own = self.world.deps.engine.queue
+        rows: list[Any] = []
+        while got := own.receive(queue, 10):
+            rows += got
+            own.done(got)
+        for row in rows[:some]:
+            own.send(queue, [row.body], row.group)
+
     # --- looking ---------------------------------------------------------------------------------
 
     def calls(self, *, of: str | None = None) -> list[Call]:

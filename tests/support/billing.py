@@ -10,6 +10,7 @@ import math
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
@@ -18,6 +19,9 @@ from msgspec import Struct
 
 from node.cloudformation import load
 from node.installation import TEMPLATE
+from recado.expand import PACKET_RECIPIENTS
+from recado.operations import credit_add
+from tests.support.aws_acts import Client, numbers
 from tests.support.aws_world import POLLERS, AwsWorld, Invocation, logical
 from tests.support.metering import Call, Item, item_size, read_units, write_units, writes_of
 from tests.template.resolved import resolved
@@ -37,18 +41,25 @@ _ITEM_OVERHEAD = 100  # bytes that DynamoDB adds to each item and to each index 
 _RESPONSE_HEADERS = 250  # bytes of an answer of the API besides its body, about
 _REQUEST_HEADERS = 150  # bytes of a request of ours besides what is counted, about
 _PASSES = {"notify": 2}
+_FIRST = frozenset({"directcall", "expand"})  # what is done with a list before its packets go
+_EXPAND = "-expand"
+_NUMBER = "5534998887755"
 _BY_URL = "callback"  # upstreams call its Function URL, as `recado connector add` tells them
 
 
 class Shape(Struct, frozen=True):
-    """One kind of traffic. `receipts`: how often the upstream calls for each message. `echo`:
-    whether it tells our id; where it does not, a ref is written. `most`: how many messages of a
-    queue its function gets at once; `taken`: how many a poller takes at once."""
+    """One kind of traffic. `table`: with which others it is shown. `accepted`: how many messages
+    are accepted and put into packets, where only the first `messages` of them are played to their
+    end. `receipts`: how often the upstream calls for each message. `echo`: whether it tells our id;
+    where it does not, a ref is written. `most`: how many messages of a queue its function gets at
+    once; `taken`: how many a poller takes at once."""
 
     name: str
     title: str
     messages: int
     play: Callable[[AwsWorld, "Shape"], None]
+    table: str = "single"
+    accepted: int = 0
     receipts: int = 1
     echo: bool = False
     most: Mapping[str, int] = MappingProxyType({})
@@ -80,6 +91,35 @@ def _batches(aws: AwsWorld, shape: Shape) -> None:
         _play(aws, shape, lambda: send_batch(aws, 400, NEWS))
 
 
+def _prepaid(aws: AwsWorld, shape: Shape) -> None:
+    aws.world.cost_centre("paga", prepaid=True, price=850)
+    credit_add(aws.world.deps, "paga", "1000")
+    asked = {"destination_addr": _NUMBER, "message": CODE}
+
+    def send() -> str:
+        status, told = aws.world.call("POST", "/message", asked, login="paga")
+        assert status == 200, told
+        return str(told["message_id"])
+
+    _play(aws, shape, lambda: [send() for _ in range(shape.messages)])
+
+
+def _directcalls(aws: AwsWorld, shape: Shape) -> None:
+    """With a token for all of them."""
+    client = Client(aws, "direta")
+    send = partial(client.send, _NUMBER, texto=CODE)
+    _play(aws, shape, lambda: [send() for _ in range(shape.messages)])
+
+
+def _long_list(aws: AwsWorld, shape: Shape) -> None:
+    """One request for all; of its packets the first are played."""
+    client = Client(aws, "direta")
+    client.send(*numbers(shape.accepted), texto=NEWS)
+    shape.work(aws, "Expand")
+    aws.leave("SubmitBulk", shape.messages // PACKET_RECIPIENTS)
+    _play(aws, shape, lambda: None)
+
+
 # At 50 a second Lambda's five pollers have ten messages each in a window of a second, and take each
 # as it comes; Submit has no window.
 _STEADY = MappingProxyType({"Submit": 1, "Inbound": 10, "Notify": 10})
@@ -89,8 +129,11 @@ SHAPES = (
     Shape("single_twice", "… two calls of the upstream", 100, _singles, receipts=2),
     Shape("steady", "single, 50 a second", 50, _singles, most=_STEADY, taken=1),
     Shape("lonely", "single, one in two minutes", 5, _lonely),
-    Shape("batch", "batches of 400, busy", 400, _batches),
-    Shape("batch_twice", "… two calls of the upstream", 400, _batches, receipts=2),
+    Shape("batch", "batches of 400, busy", 400, _batches, table="batch"),
+    Shape("batch_twice", "… two calls of the upstream", 400, _batches, table="batch", receipts=2),
+    Shape("directcall", "single, by /sms/send", 100, _directcalls, table="other"),
+    Shape("list", "a list of 10,000", 200, _long_list, table="other", accepted=10_000),
+    Shape("prepaid", "single, prepaid", 100, _prepaid, table="other"),
 )
 
 
@@ -130,18 +173,38 @@ class Counted(Struct, frozen=True):
 def counted(shape: Shape, folder: Path) -> Counted:
     """Plays a shape and counts."""
     with AwsWorld(folder, echo=shape.echo) as aws:
-        for warm in (aws.world.send, lambda: send_batch(aws, 1, NEWS)):
-            _play(aws, shape, warm)
+        warm: list[Callable[[], Any]] = [aws.world.send, lambda: send_batch(aws, 1, NEWS)]
+        if shape.table == "other":
+            warm.append(lambda: Client(aws, "primeira").send(_NUMBER))
+        for send in warm:
+            _play(aws, shape, send)
         calls, invocations, told = len(aws.meter.calls), len(aws.invocations), len(aws.world.told)
         shape.play(aws, shape)
-        reports = [told for told in aws.world.told[told:] if "message_id" in told]
+        reports = [told for told in aws.world.told[told:] if _is_report(told)]
         assert len(reports) == 2 * shape.messages
         pollers = [call for call in aws.meter.calls[calls:] if call.by == POLLERS]
         played = aws.invocations[invocations:]
-        total = billed(played, pollers, shape.messages, shape.receipts)
+        units = _of_one_message(shape, played, pollers)
         metrics = {name for invocation in played for name in _metrics(invocation)}
-    units = {name: amount / shape.messages for name, amount in total.items()}
     return Counted(units, frozenset(metrics))
+
+
+def _is_report(told: Mapping[str, Any]) -> bool:
+    """Of either dialect."""
+    return "message_id" in told or told.get("modulo") == "status"
+
+
+def _of_one_message(shape: Shape, played: Sequence[Invocation], pollers: Sequence[Call]) -> Units:
+    if not shape.accepted:
+        whole = billed(played, pollers, shape.messages, shape.receipts)
+        return {name: amount / shape.messages for name, amount in whole.items()}
+    first = [it for it in played if it.function in _FIRST]
+    rest = [it for it in played if it.function not in _FIRST]
+    brought = [call for call in pollers if _EXPAND in call.params["QueueUrl"]]
+    others = [call for call in pollers if _EXPAND not in call.params["QueueUrl"]]
+    of_all = billed(first, brought, shape.accepted, shape.receipts)
+    of_some = billed(rest, others, shape.messages, shape.receipts)
+    return {n: of_all[n] / shape.accepted + of_some[n] / shape.messages for n in of_all}
 
 
 def _metrics(invocation: Invocation) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from tests.support.billing import MILLION, PRICES, ROOT, SHAPES, Counted, Shape,
 BUDGET_FILE: Final = ROOT / "tests/engine/budget.toml"
 BUDGET: Final[dict[str, Any]] = tomllib.loads(BUDGET_FILE.read_text())
 
+TABLES: Final = tuple(dict.fromkeys(shape.table for shape in SHAPES))
 _NAMES: Final = {
     "http api": "HTTP API",
     "function url": "Function URL",
@@ -55,10 +56,9 @@ def _units(units: Units) -> list[str]:
     return [f"{name} = {amount:.6g}" for name, amount in units.items() if amount]
 
 
-def per_million(units_by_shape: Mapping[str, Units], *, batches: bool) -> str:
-    """A table of USD for a million messages, sent singly or in batches: a row for each line of the
-    bill."""
-    shapes = _shapes(batches=batches)
+def per_million(units_by_shape: Mapping[str, Units], table: str) -> str:
+    """A table of USD for a million messages of its shapes: a row for each line of the bill."""
+    shapes = _shapes(table)
     bills = [usd(units_by_shape[shape.name]) for shape in shapes]
     rows = [["USD for a million messages", *(shape.title for shape in shapes)]]
     rows += [
@@ -69,9 +69,9 @@ def per_million(units_by_shape: Mapping[str, Units], *, batches: bool) -> str:
     return _table(rows)
 
 
-def counts(units_by_shape: Mapping[str, Units], *, batches: bool) -> str:
+def counts(units_by_shape: Mapping[str, Units], table: str) -> str:
     """A table of what one message is billed for: calls and units."""
-    shapes = _shapes(batches=batches)
+    shapes = _shapes(table)
     rows = [["billed for one message", *(shape.title for shape in shapes), "USD a million"]]
     for name, price in PRICES["million"].items():
         amounts = [units_by_shape[shape.name].get(name, 0.0) for shape in shapes]
@@ -103,8 +103,8 @@ def month(bill: Mapping[str, float]) -> str:
     return _table(rows)
 
 
-def _shapes(*, batches: bool) -> list[Shape]:
-    return [shape for shape in SHAPES if shape.name.startswith("batch") is batches]
+def _shapes(table: str) -> list[Shape]:
+    return [shape for shape in SHAPES if shape.table == table]
 
 
 def _table(rows: Iterable[list[str]]) -> str:

@@ -1,9 +1,9 @@
 """Counts what AWS would bill for the calls of a client, by its own rules: moto's figures are wrong.
 
 A write takes a unit for each KB of the whole item, and one for each index entry that it makes or
-moves; in a transaction it takes two, also in one that was cancelled. A consistent read takes one for
-each 4 KB, of a query all of its items together. (Amazon DynamoDB developer guide, "Read and write
-operations", "Item sizes and formats" and "Amazon DynamoDB Transactions: How it works".)
+moves; in a transaction it takes two, also in one that was cancelled. A consistent read takes one
+for each 4 KB, of a query all of its items together. (Amazon DynamoDB developer guide, "Read and
+write operations", "Item sizes and formats" and "Amazon DynamoDB Transactions: How it works".)
 """
 
 import math

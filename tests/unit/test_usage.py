@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from recado import usage, wiring
+from recado import account, usage
 from recado.account_operations import usage as operated_usage
 from recado.costcentre import CostCentre
 from recado.engine import Usage
@@ -137,16 +137,24 @@ def test_a_question_that_makes_no_sense_is_refused(world: World, query: str) -> 
     assert (status, answer["esme"]) == (400, "ESME_RINVOPTPARAMVAL")
 
 
+def test_usage_is_asked_for_92_days_at_most(world: World) -> None:
+    posted(world)
+    world.drain()
+    assert len(asked(world, "?since=2026-02-26&until=2026-05-28")) == 1
+    status, answer = world.call("GET", "/usage?since=2026-02-25&until=2026-05-28", login=LOGIN)
+    assert (status, answer["message"]) == (400, "Since and until may span at most 92 days!")
+
+
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
 def test_the_first_and_the_last_day_that_there_are_were_quiet(world: World, day: str) -> None:
     assert asked(world, f"?since={day}&until={day}") == []
 
 
 def test_a_day_that_takes_too_long_to_count_is_refused_until_it_has_been_counted(
-    world: World,
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy_day(world)
-    wiring.use(replace(world.deps, settings=Settings(counting_seconds=0.0)))
+    monkeypatch.setattr(account, "_PATIENCE", 0.0)
     status, answer = world.call("GET", "/usage", login=LOGIN)
     assert (status, answer["esme"]) == (503, "ESME_RMSGQFUL")
     assert answer["message"].startswith(f"Usage of {TODAY} is too much to count while you wait")

@@ -22,6 +22,7 @@ from recado.wiring import Deps
 
 COLUMNS = ("day", "cost_centre", "connector", "state", "messages", "segments", "units")
 _LONGEST = 92  # days in one question
+_PATIENCE = 15.0  # seconds: an API Gateway waits 30
 
 
 def balance(_request: Request, cost_centre: CostCentre, deps: Deps) -> Answer:
@@ -45,12 +46,12 @@ def usage(request: Request, cost_centre: CostCentre, deps: Deps) -> Answer:
     since = _day(fields, "since", until)
     if not since <= until:
         raise _refused("since", "must not lie after until!")
-    if until - since > timedelta(days=_LONGEST):
-        raise _refused("since", f"may lie at most {_LONGEST} days before until!")
+    if until - since >= timedelta(days=_LONGEST):
+        raise _refused("since", f"and until may span at most {_LONGEST} days!")
     form = fields.get("format", "json").lower()
     if form not in ("json", "csv"):
         raise _refused("format", "must be json or csv!")
-    stop_at = deps.clock() + deps.settings.counting_seconds
+    stop_at = deps.clock() + _PATIENCE
     rows = list(usage_rows(usage_of(cost_centre, since, until, deps, stop_at)))
     if form == "csv":
         return {

@@ -54,9 +54,9 @@ def refunds(message: Message) -> bool:
     if not message.price:
         return False
     if message.state is State.EXPIRED:
-        # A submit that was not taken is not counted; and a receipt can say EXPIRED before the
-        # answer to the submit has come.
-        return not message.submits and not message.maybe_sent
+        # A submit that was surely not taken is not counted among them. (Its upstream's id does not
+        # tell: a receipt can say EXPIRED before the answer to the submit has come.)
+        return not message.submits
     return message.state in _FREE
 
 

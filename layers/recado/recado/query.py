@@ -38,7 +38,7 @@ def _nowhere(path: str, cost_centre: CostCentre | None, deps: Deps) -> Answer:
     refusal = Refusal(field, reason, esme.RINVCMDID)
     identifier = new_id(deps.clock())
     if cost_centre is None:
-        answer = dialect_of(path).turned_away(refusal, identifier)
+        answer = dialect_of(path).turned_away(refusal, identifier, path)
     else:
         answer = zoug.refused(refusal, identifier, cost_centre)
     if allowed:

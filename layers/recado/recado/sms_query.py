@@ -110,7 +110,7 @@ def _message_status(
         form,
         subject,
         directcall.status_name(message.state),
-        destino=message.to,
+        **({"destino": message.to} if message.to else {}),  # it was moved: it says when, not whom
         data=directcall.local_time(at, cost_centre),
         sms=message.units,
         segmentos=message.segments,

@@ -81,9 +81,9 @@ class Dialect(Protocol):
     TELLS_BATCHES: bool
     """Whether a batch owes a callback with its messages' ids, for which their reports wait."""
 
-    def turned_away(self, refusal: Refusal, identifier: str) -> Answer:
-        """The answer to a request that came to no function: too large, at no path, or at which the
-        machine failed."""
+    def turned_away(self, refusal: Refusal, identifier: str, path: str) -> Answer:
+        """The answer to a request for that path which came to no function: too large, at no path,
+        or at which the machine failed."""
 
     def report(self, message: Message, report: Report, cost_centre: CostCentre) -> dict[str, Any]:
         """A report's body."""

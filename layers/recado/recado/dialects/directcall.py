@@ -31,7 +31,7 @@ from recado.dialects.directcall_forms import Form, read
 from recado.dialects.directcall_orders import Order, refuse, send_order
 from recado.dialects.directcall_words import SENT, code_of, status_name, status_of, told
 from recado.errors import Refused
-from recado.http import Answer
+from recado.http import Answer, Request
 from recado.numbers import NumberProblem, number_of
 from recado.submission import Recipient, Refusal
 
@@ -206,9 +206,9 @@ def refused(
     return answer
 
 
-def turned_away(refusal: Refusal, identifier: str) -> Answer:
-    """The answer to a request that came to no function."""
-    return refused(refusal, identifier, None)
+def turned_away(refusal: Refusal, identifier: str, path: str) -> Answer:
+    """The answer to a request that came to no function, in JSON: its format was not read."""
+    return refused(refusal, identifier, None, Form(Request("", path, {}, "", {}, b"")))
 
 
 # --- tokens --------------------------------------------------------------------------------------

@@ -119,7 +119,7 @@ def batch_sent(identifier: str, count: int) -> Answer:
     return json_answer(200, f'{{"batchCount":"{count}","batchId":"{identifier}"}}')
 
 
-def turned_away(refusal: Refusal, identifier: str) -> Answer:
+def turned_away(refusal: Refusal, identifier: str, path: str) -> Answer:  # noqa: ARG001 - the Protocol's
     """The answer to a request that came to no function."""
     return refused(refusal, identifier, None)
 
