@@ -12,8 +12,9 @@ import tempfile
 from pathlib import Path
 
 from tests.support import bills
-from tests.support.billing import SHAPES, counted
+from tests.support.billing import counted
 from tests.support.monthly import minute, monthly
+from tests.support.shapes import SHAPES
 
 
 def main() -> None:

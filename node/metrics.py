@@ -20,7 +20,7 @@ _COUNTERS = {
     "held_released": "Scheduled submissions that were handed over.",
     "schedules_moved": "Scheduled submissions that were given another hour.",
     "moved_away": "Messages whose packet came after they had been given another hour.",
-    "messages_deleted": "Messages that were cancelled before an upstream had them.",
+    "messages_deleted": "Messages of cancelled lists that went nowhere.",
     "bulks_opened": "Files that room was made for.",
     "bulk_files_failed": "Files whose check ended with a problem of the file as a whole.",
     "tokens_issued": "Access tokens given.",

@@ -20,6 +20,9 @@ WRONG: list[tuple[Any, str]] = [
     *((wrong, "must be a string") for wrong in NO_STRINGS),
     *((empty, "is empty") for empty in ("", " \t")),
 ]
+QUOTA = "Daily quota of 1 segments does not suffice for 2 more today!"
+BALANCE = "Balance is insufficient!"
+LONG = "a" * 161  # two segments
 KEY = "Idempotency-Key must have 1 to 255 characters!"
 
 
@@ -109,6 +112,14 @@ def spend(world: World) -> None:
     world.call("POST", "/message", BODY)
 
 
+def without_balance(world: World) -> None:
+    operations.costcentre_update(world.deps, "ana", prepaid=True, price=1_000)
+
+
+def with_little_quota(world: World) -> None:
+    operations.costcentre_update(world.deps, "ana", daily_quota=1)
+
+
 def use_key(world: World) -> None:
     headers = {"idempotency-key": "chave"}
     world.call("POST", "/message", {**BODY, "message": "outra"}, headers=headers)
@@ -129,6 +140,25 @@ FAILURES = [
     credentials("beyond ASCII", BAD_LOGIN, **header("Basic á")),
     Failure("suspended", 403, "ESME_RBINDFAIL", "Cost centre is suspended!", before=suspend),
     Failure("rate", 429, "ESME_RTHROTTLED", "Rate is exceeded!", before=spend),
+    Failure(
+        "quota", 429, "ESME_RTHROTTLED", QUOTA, {**BODY, "message": LONG}, before=with_little_quota
+    ),
+    Failure(
+        "quota of a batch",
+        429,
+        "ESME_RTHROTTLED",
+        QUOTA,
+        listing(BODY, BODY),
+        BATCH,
+        before=with_little_quota,
+    ),
+    *(
+        Failure(what, 402, "ESME_RSUBMITFAIL", BALANCE, body, target, before=without_balance)
+        for what, body, target in (
+            ("balance", BODY, "/message"),
+            ("balance of a batch", listing(BODY), BATCH),
+        )
+    ),
     raw("body no JSON", b"{", NO_JSON),
     raw("body empty", b"", NO_JSON),
     raw("body no UTF-8", b'{"message":"\xff"}', NO_JSON),

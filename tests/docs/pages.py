@@ -6,7 +6,7 @@ import re
 import shlex
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
 import requests
@@ -17,11 +17,18 @@ from tests.support.world import World
 
 ROOT = TEMPLATE.parent
 HOST = "https://sms.example.com"
-_EXAMPLE = re.compile(r"```sh\n(.*?)```\n\nHTTP (\d+)\n\n```(?:json|xml)\n(.*?)```", re.DOTALL)
+_EXAMPLE = re.compile(
+    r"```sh\n((?:(?!```).)*)```\n\nHTTP (\d+)[^\n]*\n(?:\n```(?:json|xml)\n(.*?)```)?", re.DOTALL
+)
 _CALLBACK = re.compile(r"```json callback\n(.*?)```", re.DOTALL)
 _FILE = re.compile(r"```csv (\S+)\n(.*?)```", re.DOTALL)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_OPTIONS = ("url", "-u", "-X", "-H", "-d", "-F", "-G", "--data-urlencode")
+_OPTIONS = ("url", "-u", "-X", "-H", "-d", "-F", "-G", "--data-urlencode", "-T")
+
+
+Asked: TypeAlias = tuple[str, str, bytes, dict[str, str]]
+"""A request: its method, target, body and headers."""
+Answered: TypeAlias = tuple[int, str]
 
 
 class Ran(Struct, frozen=True):
@@ -48,7 +55,9 @@ class Page:
 
     def alike(self, thing: Any) -> str:
         """JSON (or XML, without the spaces between its elements) with each id as any other, to the
-        order of the fields."""
+        order of the fields. Nothing stays nothing."""
+        if not thing:
+            return ""
         if isinstance(thing, str) and thing.lstrip().startswith("<"):
             told = re.sub(r">\s+<", "><", thing.strip())
         else:
@@ -59,8 +68,16 @@ class Page:
             told = what.sub(mark, told)
         return told
 
-    def run(self, world: World, before: Callable[[str], None] = lambda _: None) -> list[Ran]:
-        """Every example in its order. `before` is called with each command."""
+    def run(
+        self,
+        world: World,
+        before: Callable[[str], None] = lambda _: None,
+        after: Callable[[str], None] | None = None,
+        ask: Callable[[Asked], Answered | None] = lambda _: None,
+    ) -> list[Ran]:
+        """Every example in its order. `before` and `after` are called with each command; unless it
+        is told otherwise, all that it brings about is done then. `ask` answers what the functions
+        do not."""
         known: dict[str, str] = {}
         found = []
         for command, status, answer in _EXAMPLE.findall(self.text):
@@ -69,11 +86,13 @@ class Page:
             body = request.body or b""
             content = body.encode() if isinstance(body, str) else body
             headers = {name.lower(): value for name, value in request.headers.items()}
-            came, _, told = world.call_raw(
-                str(request.method), request.path_url, content, login=None, headers=headers
-            )
-            world.drain()
-            if came == 200 and told.startswith("{"):
+            asked = (str(request.method), request.path_url, content, headers)
+            came, told = ask(asked) or _of_the_functions(world, asked)
+            if after is None:
+                world.drain()
+            else:
+                after(command)
+            if came in (200, 201) and told.startswith("{"):
                 fields = json.loads(told)
                 known |= {n: str(fields[f]) for f, n in self._names.items() if fields.get(f)}
             found.append(Ran(command, int(status), self.alike(answer), came, self.alike(told)))
@@ -108,6 +127,8 @@ class Page:
                 "POST", url, headers, **self._multipart(options["-F"])
             ).prepare()
         data = "&".join([*options["-d"], *([urlencode(fields)] if fields else [])])
+        for name in options["-T"]:
+            return requests.Request("PUT", url, headers, data=self._files[name]).prepare()
         if options["-G"]:
             return requests.Request("GET", f"{url}?{data}", headers).prepare()
         method = (options["-X"] or ["POST" if data else "GET"])[0]
@@ -147,6 +168,12 @@ class Page:
 
     def tests_named(self) -> set[str]:
         return set(re.findall(r"`(test_\w+)`", self.text))
+
+
+def _of_the_functions(world: World, asked: Asked) -> Answered:
+    method, target, body, headers = asked
+    status, _, told = world.call_raw(method, target, body, login=None, headers=headers)
+    return status, told
 
 
 def quoted_in(name: str) -> set[tuple[str, str]]:

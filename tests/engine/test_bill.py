@@ -8,20 +8,11 @@ import pytest
 
 from recado.operations import credit_add
 from tests.support.aws_world import AwsWorld, Invocation
-from tests.support.billing import (
-    CODE,
-    SHAPES,
-    Shape,
-    Units,
-    counted,
-    gb_seconds,
-    memory_of,
-    send_batch,
-    usd,
-)
+from tests.support.billing import Units, counted, gb_seconds, memory_of, usd
 from tests.support.bills import BUDGET, budgets, total
 from tests.support.metering import Call, read_units, write_units
 from tests.support.monthly import minute
+from tests.support.shapes import CODE, SHAPES, Shape, send_batch
 
 # Ids and times make a line or an item a byte shorter or longer; all else is counted in whole calls.
 _WOBBLE = 0.01

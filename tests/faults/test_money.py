@@ -305,6 +305,23 @@ def test_a_message_of_a_list_that_was_cancelled_by_itself_is_given_back(
     the_books_are_right(world)
 
 
+def test_what_of_a_cancelled_list_waits_for_its_upstream_is_not_sent_and_given_back(
+    world: World, small_steps: None
+) -> None:
+    world.upstream = lambda _: Reached(503, b"")
+    batch = list_of(world, 12)
+    waiting: list[Any] = []
+    while not waiting:
+        world.step()
+        waiting = [r for r in world.every_record(LOGIN) if r.state is State.SUBMITTING]
+    assert world.call("DELETE", f"/message/batch/{batch}", login=LOGIN)[0] == 200
+    world.upstream = world.take
+    world.run(200.0, step=10.0)
+    assert {world.record(message.id, LOGIN).state for message in waiting} == {State.DELETED}
+    assert world.taken == []
+    assert balance(world) == PAID
+
+
 def test_a_file_that_is_cancelled_midway_is_charged_for_what_is_sent_of_it(
     world: World, small_steps: None
 ) -> None:

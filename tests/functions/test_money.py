@@ -103,11 +103,12 @@ def test_a_message_is_charged_when_it_is_accepted_and_sent_at_once(world: World)
 
 
 def test_the_clock_leaves_what_is_being_accepted_alone(make_world: Callable[..., World]) -> None:
-    meddling = Meddling(charge=lambda *_: world.tick())
-    world = make_world(wrap=meddling.wrap)
-    payer(world, "1.00")
-    posted(world)
-    assert [queue for queue, _ in queued(world)] == ["Submit"]
+    worlds: list[World] = []
+    meddling = Meddling(charge=lambda *_: worlds[0].tick())
+    worlds.append(make_world(wrap=meddling.wrap))
+    payer(worlds[0], "1.00")
+    posted(worlds[0])
+    assert [queue for queue, _ in queued(worlds[0])] == ["Submit"]
 
 
 def test_each_segment_of_zougs_api_costs_the_price(world: World) -> None:
@@ -184,6 +185,21 @@ def test_a_request_repeated_with_its_key_is_charged_once(world: World) -> None:
     key = {"idempotency-key": "pedido-7"}
     answers = [world.call("POST", "/message", asked, login=LOGIN, headers=key) for _ in range(3)]
     assert answers[0] == answers[1] == answers[2]
+    assert entries(world, "charge") == [-PRICE]
+
+
+@pytest.mark.parametrize("switches", [{}, {"daily_quota": 1}], ids=["balance", "quota"])
+def test_what_balance_or_quota_refuse_uses_up_no_key(
+    world: World, switches: dict[str, Any]
+) -> None:
+    payer(world, "1.00" if switches else "", **switches)
+    key = {"idempotency-key": "pedido-7"}
+    long = {"destination_addr": MOBILE(1), "message": "oi " * 60}
+    refused = world.call("POST", "/message", long, login=LOGIN, headers=key)[0]
+    assert refused == (429 if switches else 402)
+    credit_add(world.deps, LOGIN, "1.00")
+    short = {"destination_addr": MOBILE(1), "message": "oi"}
+    assert world.call("POST", "/message", short, login=LOGIN, headers=key)[0] == 200
     assert entries(world, "charge") == [-PRICE]
 
 

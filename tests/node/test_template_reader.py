@@ -92,7 +92,7 @@ def test_the_real_template_gives_every_route(wiring: Wiring) -> None:
 
 def test_the_real_template_gives_every_queue_with_its_function(wiring: Wiring) -> None:
     assert {consumer.queue: consumer for consumer in wiring.consumers} == {
-        "Expand": Consumer("Expand", "expand", 5, 0.0),
+        "Expand": Consumer("Expand", "expand", 1, 0.0),
         "Submit": Consumer("Submit", "dispatch", 10, 0.0),
         "SubmitBulk": Consumer("SubmitBulk", "dispatch", 5, 0.0),
         "Inbound": Consumer("Inbound", "track", 100, 1.0),

@@ -4,7 +4,8 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from tests.support.billing import MILLION, PRICES, ROOT, SHAPES, Counted, Shape, Units, usd
+from tests.support.billing import MILLION, PRICES, ROOT, Counted, Units, usd
+from tests.support.shapes import SHAPES, Shape
 
 BUDGET_FILE: Final = ROOT / "tests/engine/budget.toml"
 BUDGET: Final[dict[str, Any]] = tomllib.loads(BUDGET_FILE.read_text())

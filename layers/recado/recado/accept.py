@@ -128,6 +128,8 @@ def accept(ask: Ask, cost_centre: CostCentre, dialect: str, deps: Deps) -> Accep
         return Accepted(entry.answer_id, amount)
     # Checked before the key is kept: a refused request uses up no key.
     submission = _submission(ask, cost_centre, dialect, entry.answer_id, entry.at, deps)
+    if old is None:
+        limits.look(submission, cost_centre, deps)
     if deps.engine.store.remember(entry) not in (None, entry):
         return accept(ask, cost_centre, dialect, deps)  # somebody was faster
     _enqueue(submission, ask, cost_centre, deps)

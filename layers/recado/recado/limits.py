@@ -36,9 +36,30 @@ def pay(submission: Submission, held: Held, cost_centre: CostCentre, deps: Deps)
         money.watch(
             cost_centre, deps.engine.store.balance(cost_centre.id), submission.dialect, deps
         )
-        raise Refused(Refusal("balance", "balance", esme.RSUBMITFAIL))
+        raise _too_little()
     money.watch(cost_centre, left, submission.dialect, deps)
     return held
+
+
+def look(submission: Submission, cost_centre: CostCentre, deps: Deps) -> None:
+    """Whether `pay` would refuse it now, and then refuses it: before anything is kept for it."""
+    store, segments = deps.engine.store, _segments(submission)
+    if cost_centre.daily_quota and segments:
+        used = store.counts(quota_counter(cost_centre, deps.clock())).get("segments", 0)
+        if used + segments > cost_centre.daily_quota:
+            raise _quota_used_up(cost_centre, segments)
+    amount = submission.price * money.units_of(submission)
+    if amount and store.balance(cost_centre.id) < amount:
+        raise _too_little()
+
+
+def _quota_used_up(cost_centre: CostCentre, segments: int) -> Refused:
+    detail = f"of {cost_centre.daily_quota} segments does not suffice for {segments} more today!"
+    return Refused(Refusal("daily quota", "quota", esme.RTHROTTLED, detail))
+
+
+def _too_little() -> Refused:
+    return Refused(Refusal("balance", "balance", esme.RSUBMITFAIL))
 
 
 def _segments(submission: Submission) -> int:
@@ -56,8 +77,7 @@ def _take_quota(counter: str, segments: int, cost_centre: CostCentre, deps: Deps
         return
     expires = deps.clock() + 2 * _DAY
     if not deps.engine.store.add(counter, {"segments": segments}, limit=quota, expires=expires):
-        detail = f"of {quota} segments does not suffice for {segments} more today!"
-        raise Refused(Refusal("daily quota", "quota", esme.RTHROTTLED, detail))
+        raise _quota_used_up(cost_centre, segments)
 
 
 def _give_quota_back(counter: str, segments: int, cost_centre: CostCentre, deps: Deps) -> None:
