@@ -51,7 +51,9 @@ class Page:
         self.text = (ROOT / "docs" / name).read_text()
         self._names = names
         self._marks = [(re.compile(what), mark) for what, mark in (marks or {}).items()]
-        self._files = {name: content.encode() for name, content in _FILE.findall(self.text)}
+        self._files: dict[str, bytes] = {
+            name: content.encode() for name, content in _FILE.findall(self.text)
+        }
 
     def alike(self, thing: Any) -> str:
         """JSON (or XML, without the spaces between its elements) with each id as any other, to the
@@ -63,10 +65,18 @@ class Page:
         else:
             content = json.loads(thing) if isinstance(thing, str) else thing
             told = json.dumps(content, ensure_ascii=False)
+        return self.masked(told)
+
+    def masked(self, told: str) -> str:
+        """A text with each id as any other, and what is another at each run."""
         told = _UUID.sub("<uuid>", told)
         for what, mark in self._marks:
             told = what.sub(mark, told)
         return told
+
+    def file(self, name: str) -> bytes:
+        """A file that the page shows."""
+        return self._files[name]
 
     def run(
         self,

@@ -1,5 +1,6 @@
 """The node's wiring, from template.yaml and from templates that are broken."""
 
+import inspect
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from node.template import (
     Wiring,
     read_template,
 )
+from node.workers import load_functions
 from recado.errors import Misconfigured
 
 ROOT = Path(__file__).parents[2]
@@ -75,19 +77,45 @@ def router(wiring: Wiring) -> Router:
     return Router(wiring.routes, wiring.default)
 
 
+ROUTES = {
+    "send": "GET /message, POST /message",
+    "batch_send": "POST /message/batch",
+    "directcall": (
+        "POST /request_token, POST /sms/send, GET /sms/status, POST /sms/status, GET /sms/remove, "
+        "POST /sms/remove, POST /sms/recebimento, POST /sms/received, "
+        "POST /sms/add-callback-status, GET /sms/list-callback, POST /sms/list-callback, "
+        "POST /sms/remove-callback, POST /extrato/saldo"
+    ),
+    "bulk": (
+        "POST /bulk, GET /bulk, GET /bulk/{id}, DELETE /bulk/{id}, POST /bulk/{id}/check, "
+        "POST /bulk/{id}/send, POST /bulk/{id}/pause, POST /bulk/{id}/resume"
+    ),
+    "query": (
+        "GET /message/{id}, DELETE /message/{id}, GET /message/batch/{id}, "
+        "DELETE /message/batch/{id}, GET /schedules, PATCH /schedules/{id}, "
+        "DELETE /schedules/{id}, GET /balance, GET /usage, GET /openapi.json, GET /docs"
+    ),
+    "callback": "GET /callback/{connector}/{secret}, POST /callback/{connector}/{secret}",
+}
+
+
 def test_the_real_template_gives_every_route(wiring: Wiring) -> None:
     assert set(wiring.routes) == {
-        Route("GET", "/message", "send"),
-        Route("POST", "/message", "send"),
-        Route("POST", "/message/batch", "batch_send"),
-        Route("GET", "/message/{id}", "query"),
-        Route("DELETE", "/message/{id}", "query"),
-        Route("GET", "/message/batch/{id}", "query"),
-        Route("DELETE", "/message/batch/{id}", "query"),
-        Route("GET", "/callback/{connector}/{secret}", "callback"),
-        Route("POST", "/callback/{connector}/{secret}", "callback"),
+        Route(route.partition(" ")[0], route.partition(" ")[2], function)
+        for function, routes in ROUTES.items()
+        for route in routes.split(", ")
     }
     assert wiring.default == "query"
+
+
+@pytest.mark.parametrize("function", ["directcall", "bulk", "query"])
+def test_a_function_of_many_routes_has_an_act_for_each(wiring: Wiring, function: str) -> None:
+    handler = load_functions({function: wiring.functions[function]})[function]
+    module = inspect.unwrap(handler).__globals__
+    acts = {*module["ACTS"], *module.get("OPEN_TO_ALL", ())}
+    if function == "directcall":
+        acts.add("POST /request_token")  # which asks for no token
+    assert acts == set(ROUTES[function].split(", "))
 
 
 def test_the_real_template_gives_every_queue_with_its_function(wiring: Wiring) -> None:
@@ -109,8 +137,8 @@ def test_the_real_template_gives_every_queue_with_its_function(wiring: Wiring) -
 
 def test_the_real_template_gives_the_clock_and_every_function(wiring: Wiring) -> None:
     assert wiring.timers == (Timer("clock", 60.0),)
-    names = "send batch_send query callback expand dispatch track notify clock"
-    assert set(wiring.functions) == set(names.split())
+    others = {"expand", "dispatch", "track", "notify", "clock"}
+    assert set(wiring.functions) == {*ROUTES, *others}
     for name, function in wiring.functions.items():
         assert function.name == name
         assert function.folder == ROOT / "functions" / name
