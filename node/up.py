@@ -43,7 +43,7 @@ from recado.settings import Settings
 from recado.wiring import Deps
 
 GRACE = 30.0  # seconds for what is in hand when the node is told to stop
-_BLOB_DAYS = 2  # how much longer than its message a blob is kept
+_BLOB_DAYS = 125  # how much longer than a message: it is there 90 days ahead, 30 more if moved
 _HOUR = 3600.0
 _COUNTING = 0.2
 

@@ -265,6 +265,11 @@ def test_every_test_that_the_page_names_exists() -> None:
     assert named - every_test() == set()
 
 
+@pytest.mark.parametrize(("page", "link"), re.findall(r"\]\(([\w-]+\.md)#([^)]+)\)", PAGE.text))
+def test_every_link_into_another_page_leads_to_a_heading(page: str, link: str) -> None:
+    assert link in Page(page, {}).headings()
+
+
 @pytest.mark.parametrize("link", PAGE.links())
 def test_every_link_within_the_page_leads_to_a_heading(link: str) -> None:
     assert link in PAGE.headings()

@@ -1,5 +1,5 @@
-"""Files of millions on the AWS engine, with the functions' own handlers: uploaded by the URL that was
-signed, checked and sent in steps, paused, resumed, cancelled, and brought again by the queue."""
+"""Files of millions on the AWS engine, with the functions' own handlers: uploaded by a signed URL,
+checked and sent in steps, paused, resumed, cancelled, and brought again by the queue."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,11 +16,12 @@ from recado import bulk, doubles, expand, longlists, operations, rows
 from tests.support.aws_world import WIRING, AwsWorld
 from tests.support.dying import Death, Dying
 
-STRETCH = 10
+STRETCH, FEW = 10, 2
+SILENT = "muda"  # a cost centre without reports
 TEXT = "Olá {nome}"
-[EXPAND] = [consumer for consumer in WIRING.consumers if consumer.queue == "Expand"]
+CONSUMERS = {consumer.queue: consumer.function for consumer in WIRING.consumers}
 VISIBILITY = policies_of(WIRING)["Expand"].visibility
-PUT_BACK = 61.0  # what was paused waits no longer than that
+PUT_BACK = 61.0  # what was paused waits no longer than that, and a check's step that comes again
 
 
 def number(n: int) -> str:
@@ -84,6 +85,14 @@ def wanted(amount: int, name: str = "Ana") -> Counter[tuple[str, str]]:
     return Counter((number(n), f"Ola {name} {n}") for n in range(amount))
 
 
+def one(aws: AwsWorld, queue: str) -> None:
+    """Gives one message of a queue to its function."""
+    rows = aws.world.bare.queue.receive(queue, 1)
+    assert rows
+    assert aws.invoke(CONSUMERS[queue], sqs_event(rows)) == {"batchItemFailures": []}
+    aws.world.bare.queue.done(rows)
+
+
 def at_rest(aws: AwsWorld) -> bool:
     depths = aws.world.deps.engine.queue.depths()
     return not any(depth.ready or depth.delayed or depth.dead for depth in depths)
@@ -125,12 +134,11 @@ def test_a_file_comes_once_with_the_headers_that_were_signed(aws: AwsWorld) -> N
 def test_a_paused_file_stands_still_and_a_resumed_one_goes_on(aws: AwsWorld) -> None:
     identifier = checked(aws, file_of(45))
     act(aws, identifier, "/send")
-    aws.work("Expand", most=1)
-    aws.work("SubmitBulk", most=1)
+    _a_stretch_sent_and_one_in_its_packet(aws)
     assert act(aws, identifier, "/pause")["state"] == "paused"
     aws.drain()
     stood = len(aws.world.taken)
-    assert 0 < stood < 45
+    assert stood == STRETCH
     aws.at(aws.world.now + PUT_BACK)
     aws.drain()
     assert len(aws.world.taken) == stood
@@ -142,41 +150,48 @@ def test_a_paused_file_stands_still_and_a_resumed_one_goes_on(aws: AwsWorld) -> 
     assert at_rest(aws)
 
 
-def test_what_was_cancelled_on_its_way_is_given_back_and_never_sent(aws: AwsWorld) -> None:
+def _a_stretch_sent_and_one_in_its_packet(aws: AwsWorld) -> None:
+    one(aws, "Expand")
+    one(aws, "SubmitBulk")
+    one(aws, "Expand")
+
+
+@pytest.mark.parametrize("paused", [False, True], ids=["on its way", "paused"])
+def test_what_was_cancelled_on_its_way_is_given_back_and_never_sent(
+    aws: AwsWorld, paused: bool
+) -> None:
     key = aws.world.cost_centre("paga", prepaid=True, price=1_000)
     operations.credit_add(aws.world.deps, "paga", "10")
     identifier = checked(aws, file_of(45), "paga")
     act(aws, identifier, "/send", login="paga")
     assert aws.world.bare.store.balance(key) == 100_000 - 45 * 1_000
-    # One stretch is sent, one lies in a packet, the others have not been read.
-    [first] = [aws.work("Expand", most=1) for _ in range(1)]
-    assert first
-    aws.work("SubmitBulk")
-    act(aws, identifier, "/pause", login="paga")
+    _a_stretch_sent_and_one_in_its_packet(aws)
+    if paused:
+        act(aws, identifier, "/pause", login="paga")
     assert act(aws, identifier, "", "DELETE", "paga")["state"] == "cancelled"
     aws.at(aws.world.now + PUT_BACK)
     aws.drain()
-    went = len(aws.world.taken)
-    assert 0 < went < 45
-    assert aws.world.bare.store.balance(key) == 100_000 - went * 1_000
-    assert shown(aws, identifier, "paga")["submitted"] == went
+    assert taken(aws) == wanted(STRETCH)
+    assert aws.world.bare.store.balance(key) == 100_000 - STRETCH * 1_000
+    assert shown(aws, identifier, "paga")["submitted"] == STRETCH
     assert at_rest(aws)
 
 
 def test_a_message_that_the_queue_brings_twice_changes_nothing(aws: AwsWorld) -> None:
     """SQS may deliver again what was dealt with. So each step of the check and of the sending comes
     twice, and a copy that was late comes when the file is further by a step."""
-    identifier = opened(aws)["bulk_id"]
-    aws.world.bare.blobs.put(f"upload-{identifier}", file_of(25))
-    act(aws, identifier, "/check")
+    aws.world.cost_centre(SILENT, reports=())
+    identifier = opened(aws, SILENT)["bulk_id"]
+    aws.world.bare.blobs.put(f"upload-{identifier}", file_of(15))
+    act(aws, identifier, "/check", login=SILENT)
     _each_twice(aws)
-    found = shown(aws, identifier)
-    assert (found["state"], found["good"], found["duplicates"]) == ("checked", 25, 0)
-    act(aws, identifier, "/send")
+    found = shown(aws, identifier, SILENT)
+    assert (found["state"], found["good"], found["duplicates"]) == ("checked", 15, 0)
+    act(aws, identifier, "/send", login=SILENT)
     _each_twice(aws)
     aws.drain()
-    assert taken(aws) == wanted(25)
-    assert shown(aws, identifier)["expanded"] == 25
+    assert taken(aws) == wanted(15)
+    assert shown(aws, identifier, SILENT)["expanded"] == 15
     assert at_rest(aws)
 
 
@@ -191,9 +206,14 @@ def _each_twice(aws: AwsWorld) -> None:
         aws.at(aws.world.now + 21)  # a step that finds itself done emits the next one after a while
 
 
-def test_whatever_expand_dies_in_every_number_is_sent_once(aws: AwsWorld) -> None:
+def test_whatever_expand_dies_in_every_number_is_sent_once(
+    aws: AwsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its function is killed after each single call on AWS, from the first step of the check to the
     last of the sending; the queue brings the message again when its time in hand is over."""
+    for module in (longlists, expand):
+        monkeypatch.setattr(module, "STRETCH", 1)
+    aws.world.cost_centre(SILENT, reports=())
     whole, at, died_in = aws._environments["expand"], 0, "nothing yet"
     while died_in:
         at += 1
@@ -202,25 +222,28 @@ def test_whatever_expand_dies_in_every_number_is_sent_once(aws: AwsWorld) -> Non
         aws._environments["expand"] = replace(whole, engine=dying.wrap(whole.engine))
         identifier, name = _one_life(aws, dying), f"Ana-{at}"
         died_in = dying.died_in
-        assert taken(aws) == wanted(STRETCH + 2, name), f"killed after call {at}, {died_in}"
-        assert shown(aws, identifier)["state"] == "done"
+        assert taken(aws) == wanted(FEW, name), f"killed after call {at}, {died_in}"
+        found = shown(aws, identifier, SILENT)
+        counted = (found["state"], found["good"], found["expanded"], found["submitted"])
+        assert counted == ("done", FEW, FEW, FEW)
         assert at_rest(aws)
     assert at > 20, f"only {at - 1} calls were there to die in"
 
 
 def _one_life(aws: AwsWorld, dying: Dying) -> str:
     """A file from its upload to its end, in which expand dies once at most."""
-    identifier = str(opened(aws)["bulk_id"])
-    content = file_of(STRETCH + 2, f"Ana-{dying.at}")
+    identifier = str(opened(aws, SILENT)["bulk_id"])
+    content = file_of(FEW, f"Ana-{dying.at}")
     aws.world.bare.blobs.put(f"upload-{identifier}", content)
     dying.arm()
     for what, until in (("/check", "checked"), ("/send", "sending")):
-        act(aws, identifier, what)
+        act(aws, identifier, what, login=SILENT)
         try:
             aws.drain()
         except Death:
-            aws.at(aws.world.now + VISIBILITY + 1)
-            aws.drain()
-        assert shown(aws, identifier)["state"] in (until, "done")
+            for later in (VISIBILITY + 1, PUT_BACK):
+                aws.at(aws.world.now + later)
+                aws.drain()
+        assert shown(aws, identifier, SILENT)["state"] in (until, "done")
     dying.disarm()
     return identifier

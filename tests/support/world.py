@@ -26,7 +26,7 @@ from recado.engine import Engine
 from recado.engine.embedded import open_engine
 from recado.engine.embedded.queue import EmbeddedQueue
 from recado.http import Outgoing, Reached, Unreached
-from recado.message import Key
+from recado.message import Key, Message
 from recado.routing import Route
 from recado.settings import Settings
 from recado.wiring import Deps, assemble
@@ -225,6 +225,16 @@ class World:
 
     # --- time ------------------------------------------------------------------------------------
 
+    def work(self, queue: str, times: int = 1_000) -> None:
+        """Deals with messages of one queue alone, until there is none, or so often."""
+        consumer = next(consumer for consumer in _CONSUMERS if consumer.queue == queue)
+        for _ in range(times):
+            rows = self.deps.engine.queue.receive(queue, consumer.batch_size)
+            if not rows:
+                break
+            _HANDLERS[consumer.function](sqs_event(rows), None)
+            self.deps.engine.queue.done(rows)
+
     def step(self) -> bool:
         """Deals with one batch of every queue that has one: whether there was any."""
         worked = False
@@ -282,6 +292,10 @@ class World:
         """All that is kept of a cost centre, by id."""
         until = self.now + 90 * _DAY
         return self.bare.store.records_between(self._which(login), 0.0, until, "", 100_000)
+
+    def messages(self, login: str = "ana") -> list[Message]:
+        """Those of a cost centre that have a record."""
+        return [record for record in self.every_record(login) if isinstance(record, Message)]
 
     def submits(self, identifier: str) -> list[dict[str, Any]]:
         """What the upstream took of one message."""

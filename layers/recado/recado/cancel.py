@@ -12,10 +12,10 @@ from recado import esme
 from recado.callback import listed_of
 from recado.costcentre import CostCentre
 from recado.engine import Held
-from recado.errors import Refused
+from recado.errors import NotFound, Refused
 from recado.ids import MAX_AHEAD, id_time
 from recado.lifecycle import cancelled
-from recado.longlists import progress_counter
+from recado.longlists import CLOSED, progress_counter
 from recado.message import Batch, Key, Message, Record, State, key_of
 from recado.money import refund
 from recado.observability import follow
@@ -207,6 +207,8 @@ def _gone() -> Refused:
 def _call_off(batch: Batch, deps: Deps) -> Cancelled:
     """A batch that waits for its hour, or a long list on its way: whoever takes it up sees by its
     record that it is cancelled."""
+    if batch.state is State.DELETED and batch.listing and batch.offset < CLOSED:
+        _close(batch, deps)  # whoever cancelled it may have died before that
     while batch.state is not State.DELETED:
         if batch.listing and waiting(batch, deps) == 0:
             raise _gone()
@@ -235,5 +237,13 @@ def _end(before: Batch, deps: Deps) -> None:
     if before.state is State.SCHEDULED:
         _hurry(_held(key_of(before), before, deps), deps)
     elif before.state is State.PAUSED:
-        body = deps.engine.blobs.get(f"submission-{before.id}").decode()
-        deps.engine.queue.send("Expand", [body], before.cost_centre, delay=_IN_A_WHILE)
+        _close(before, deps)
+
+
+def _close(batch: Batch, deps: Deps) -> None:
+    """Has a list's next step done, which finds it cancelled."""
+    try:
+        body = deps.engine.blobs.get(f"submission-{batch.id}").decode()
+    except NotFound:
+        return  # its first step is still to come
+    deps.engine.queue.send("Expand", [body], batch.cost_centre, delay=_IN_A_WHILE)

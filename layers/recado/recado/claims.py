@@ -71,12 +71,14 @@ def claim(window: Sequence[Job], deps: Deps) -> tuple[list[tuple[Job, Message]],
             again.append((job, _taken_over(old, job, token, now)))
     replaced = deps.engine.store.replace([message for _, message in again])
     written += [(job, message) for (job, _), message in zip(again, replaced, strict=True)]
-    _count_progress([job for job, old in zip(window, stood, strict=True) if old is None], deps)
+    new = [job for job, old in zip(window, stood, strict=True) if old is None or is_cancelled(old)]
+    _count_progress(new, deps)
     return _sorted(written, later, deps), later
 
 
 def _count_progress(jobs: Sequence[Job], deps: Deps) -> None:
-    """Of long lists it is kept how many recipients have been taken up for the first time."""
+    """Of long lists it is kept how many recipients have been taken up for the first time; those
+    that were cancelled before are among them."""
     taken = Counter(job.packet.batch_id for job in jobs if job.packet.bulk and job.packet.batch_id)
     for batch_id, amount in taken.items():
         count_taken(batch_id, amount, deps)

@@ -42,9 +42,6 @@ def dispatch(packets: Sequence[Packet], deps: Deps) -> None:
     """Submits what the packets hold, or puts it back for later: on return each recipient has an
     outcome, is claimed by somebody else, or waits in a new packet."""
     stop_at = deps.clock() + BUDGET
-    packets, paused = called_off(packets, deps)
-    for packet in paused:
-        _put_back([_later(packet, recipient, 0.0, deps) for recipient in packet.recipients], deps)
     jobs, later = _routed(packets, deps)
     for upstream, line in groupby(jobs, key=lambda job: job.upstream):
         later += _submit_line(list(line), upstream, stop_at, deps)
@@ -87,8 +84,9 @@ def _submit_line(jobs: list[Job], upstream: Upstream, stop_at: float, deps: Deps
         if jobs[0].packet.batch_id:
             at_once = min(at_once, deps.turns.pace())  # what is many lets single messages pass
         window, jobs = jobs[:at_once], jobs[at_once:]
+        window, paused = _going(window, deps)
         mine, waiting = claim(window, deps)
-        later += waiting
+        later += paused + waiting
         if not mine:
             continue
         # Nothing goes upstream before its claim is durable: a crash must leave the claim behind.
@@ -98,6 +96,26 @@ def _submit_line(jobs: list[Job], upstream: Upstream, stop_at: float, deps: Deps
         if all(isinstance(outcome, Unavailable) for outcome in outcomes):
             break  # it is down or full: the rest need not find out one by one
     return later + [_later(job.packet, job.recipient, 0.0, deps) for job in jobs]
+
+
+def _going(window: list[Job], deps: Deps) -> tuple[list[Job], list[Later]]:
+    """Of a window those that may go, and those whose list is paused: looked at window by window,
+    so that pausing and cancelling take hold at once."""
+    packets = {id(job.packet): job.packet for job in window if job.packet.bulk}
+    if not packets:
+        return window, []
+    asked = [
+        replace(packet, recipients=tuple(j.recipient for j in window if j.packet is packet))
+        for packet in packets.values()
+    ]
+    go, paused = called_off(asked, deps)
+    may = {recipient.id for packet in go for recipient in packet.recipients}
+    wait = {recipient.id for packet in paused for recipient in packet.recipients}
+    going = [job for job in window if job.recipient.id in may or not job.packet.bulk]
+    # With the packet that they came in, so that they stay together.
+    return going, [
+        _later(job.packet, job.recipient, 0.0, deps) for job in window if job.recipient.id in wait
+    ]
 
 
 # --- submit and record ---------------------------------------------------------------------------

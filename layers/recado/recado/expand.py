@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from recado import bulk
 from recado.dialects import Listed
-from recado.errors import Misconfigured
-from recado.longlists import STRETCH, Stretch, numbers_from
+from recado.errors import Conflict, Misconfigured
+from recado.longlists import CLOSED, STRETCH, Stretch, numbers_from
 from recado.message import Batch, Key, Message, Report, State, encode, key_of
 from recado.money import is_cancelled, refund_rest
 from recado.notices import emit
@@ -26,7 +26,6 @@ from recado.wiring import Deps
 
 PACKET_RECIPIENTS = 100
 PACKET_BYTES = 60_000  # SQS bills by 64 KB
-_CLOSED = 1 << 62  # the offset of a cancelled list: nothing of it is put into packets any more
 
 
 def expand(body: str, deps: Deps) -> None:
@@ -116,15 +115,9 @@ def _created(batch: Batch, deps: Deps) -> Batch | None:
 
 
 def _step(submission: Submission, body: str, deps: Deps) -> None:
-    batch = _created(_of_a_list(submission, deps), deps)
+    batch = _ready(submission, body, deps)
     if batch is None:
-        _end_cancelled(submission, deps)
         return
-    if batch.state is State.PAUSED:
-        return
-    if batch.offset == 0:
-        # Whoever goes on after a pause finds here what to go on with.
-        deps.engine.blobs.put(f"submission-{batch.id}", body.encode())
     stretch = _stretch(submission, batch.offset, deps)
     _send(list(_packets(submission, stretch.recipients)), submission, deps)
     written = _progressed(batch, stretch, deps)
@@ -137,6 +130,32 @@ def _step(submission: Submission, body: str, deps: Deps) -> None:
         count("batches_expanded")
     elif written.state is not State.PAUSED:
         deps.engine.queue.send("Expand", [body], submission.cost_centre)
+
+
+def _ready(submission: Submission, body: str, deps: Deps) -> Batch | None:
+    """The list's record, where a stretch of it may be taken now."""
+    batch = _created(_of_a_list(submission, deps), deps)
+    if batch is None:
+        _end_cancelled(submission, deps)
+        return None
+    if batch.offset == 0:
+        # Whoever goes on after a pause finds here what to go on with.
+        deps.engine.blobs.put(f"submission-{batch.id}", body.encode())
+    if batch.state is State.PAUSED:
+        return None
+    return batch if batch.listing else _taken_up(batch, submission, deps)
+
+
+def _taken_up(batch: Batch, submission: Submission, deps: Deps) -> Batch:
+    """The record of a file whose sender died when it had paid and not yet written so. Raises
+    Conflict where it has changed meanwhile: the queue brings it again."""
+    assert submission.listing is not None  # noqa: S101 - `expand` has looked
+    bulk = replace(batch.bulk, stage="sending") if batch.bulk else None
+    sent = replace(batch, listing=submission.listing, count=submission.listing.count, bulk=bulk)
+    written = deps.engine.store.replace([sent])[0]
+    if not isinstance(written, Batch):
+        raise Conflict(f"the batch {batch.id} has changed meanwhile")
+    return written
 
 
 def _of_a_list(submission: Submission, deps: Deps) -> Batch:
@@ -172,7 +191,7 @@ def _progressed(batch: Batch, stretch: Stretch, deps: Deps) -> Batch | None:
         units = sum(recipient.units for recipient in stretch.recipients)
         changed = replace(
             present,
-            offset=_CLOSED if present.state is State.DELETED else stretch.offset,
+            offset=CLOSED if present.state is State.DELETED else stretch.offset,
             expanded=present.expanded + len(stretch.recipients),
             refused=present.refused + stretch.refused,
             units=present.units + units,
@@ -198,7 +217,7 @@ def _end_cancelled(submission: Submission, deps: Deps) -> None:
     if not isinstance(found, Batch) or found.listing is None:  # before anybody took it up
         refund_rest(submission, 0, "of a cancelled batch", deps)
         return
-    if found.offset < _CLOSED:
+    if found.offset < CLOSED:
         # Whoever was about to take this stretch may have sent its packets and died: so they go
         # once more, and only what comes after them is given back here.
         stretch = _stretch(submission, found.offset, deps)

@@ -22,7 +22,7 @@ def pay(submission: Submission, held: Held, cost_centre: CostCentre, deps: Deps)
     for again after a crash twice."""
     now = deps.clock()
     segments, units = _segments(submission), money.units_of(submission)
-    counter = quota_counter(cost_centre, now)
+    counter = quota_counter(cost_centre, now) if cost_centre.daily_quota else ""
     _take_quota(counter, segments, cost_centre, deps)
     if not submission.price or not units:
         return None

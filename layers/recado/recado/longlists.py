@@ -15,13 +15,14 @@ from recado.ids import derived_id, id_time
 from recado.lifecycle import cancelled, queued
 from recado.message import Batch, Key, Message, State
 from recado.money import is_cancelled, refund_cancelled
-from recado.observability import count, follow
+from recado.observability import count, follow, log
 from recado.submission import Packet, Recipient, Submission
 from recado.wiring import Deps
 
 STRETCH = 1_000  # recipients a step
 _BYTES_A_NUMBER = 17  # E.164's fifteen digits, a line break, and one to spare
 _PROGRESS_DAYS = 90.0
+CLOSED = 1 << 62  # the offset of a cancelled list: nothing of it is put into packets any more
 
 
 class Stretch(Struct, frozen=True):
@@ -61,15 +62,20 @@ def progress_counter(batch_id: str) -> str:
 
 
 def count_taken(batch_id: str, amount: int, deps: Deps) -> None:
-    """Notes that so many of a list's recipients were taken up."""
+    """Notes that so many of a list's recipients were taken up. It is for people to look at: that it
+    can't be noted must keep no message from its way."""
     expires = id_time(batch_id) + _PROGRESS_DAYS * 86_400
-    deps.engine.store.add(
-        progress_counter(batch_id), {"taken": amount}, limit=None, expires=expires
-    )
+    counter = progress_counter(batch_id)
+    try:
+        deps.engine.store.add(counter, {"taken": amount}, limit=None, expires=expires)
+    except Exception:
+        count("progress_not_counted")
+        log.exception("what was taken up of a list is not counted")
 
 
 def called_off(packets: Sequence[Packet], deps: Deps) -> tuple[list[Packet], list[Packet]]:
-    """Of these packets those that may go, and those whose list is paused. Those of a cancelled list
+    """Of these packets those that may go, and those whose list is paused (past its validity a
+    message goes to its end all the same). Those of a cancelled list
     end here: their messages are DELETED, and given back, but for what was taken up before."""
     keys = {Key(p.cost_centre, p.batch_id): p for p in packets if p.bulk and p.batch_id}
     if not keys:
@@ -80,7 +86,7 @@ def called_off(packets: Sequence[Packet], deps: Deps) -> tuple[list[Packet], lis
     paused: list[Packet] = []
     for packet in packets:
         state = states.get(packet.batch_id or "")
-        if state is State.PAUSED:
+        if state is State.PAUSED and deps.clock() < packet.expires_at:
             paused.append(packet)
         elif state is State.DELETED:
             left = _cancel(packet, deps)
