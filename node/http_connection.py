@@ -17,6 +17,7 @@ _log = logging.getLogger(__name__)
 
 _AHEAD_BYTES = 64 * 1024  # read ahead of an unanswered request
 _LINGER_SECONDS = 2.0  # a refused client has so long from its last byte to read why
+_SLOWEST = 10  # an upload that we can't write may stand still for so many times a client's limit
 _SURPLUS_CONNECTIONS = 256  # above the limit so many get a 503; any more are cut off
 
 
@@ -137,7 +138,7 @@ class Connection(asyncio.Protocol):  # asyncio's own interface, which has no beh
             reader.upload.when_room(self._go_on)
 
     def _go_on(self) -> None:
-        """The upload has kept up: reads on."""
+        """The upload has kept up, or given up: reads on."""
         self._full = False
         self._reader.since = self._common.clock()
         if not self._paused and not self._transport.is_closing():
@@ -180,12 +181,12 @@ class Connection(asyncio.Protocol):  # asyncio's own interface, which has no beh
         elif reader.phase == IDLE:
             if waited > limits.idle_seconds:
                 self._end()
-        elif self._full:
-            return  # it is we who are slow
-        elif waited > (limits.header_seconds if reader.phase == HEAD else limits.body_seconds):
-            reader.refused = 408
-            reader.drop_upload()
-            self._turn()
+        else:
+            most = limits.header_seconds if reader.phase == HEAD else limits.body_seconds
+            if waited > (_SLOWEST * most if self._full else most):
+                reader.refused = 503 if self._full else 408  # full: it is we who are slow
+                reader.drop_upload()
+                self._turn()
 
     def wind_up(self) -> None:
         """Closes unless something is in hand, or on its way in."""

@@ -274,6 +274,8 @@ class Reader:
             return
         if self._body_size > upload.limit:
             self._refuse(413)
+        if upload.failed:
+            self._refuse(500)
         self._raw = 0
         self.since = self._clock()  # it may take its time, as long as something comes
         upload.take(body)

@@ -20,6 +20,10 @@ class Upload(Protocol):
     def full(self) -> bool:
         """Whether it can't keep up: no more should be read before `when_room` has told so."""
 
+    @property
+    def failed(self) -> bool:
+        """Whether it can't be kept, however much of it comes: the rest is to be refused."""
+
     def when_room(self, tell: Callable[[], None]) -> None:
         """Calls `tell` once, when it is full no longer."""
 

@@ -19,6 +19,7 @@ _COUNTERS = {
     "batches_expanded": "Large submissions that were cut into packets.",
     "held_released": "Scheduled submissions that were handed over.",
     "schedules_moved": "Scheduled submissions that were given another hour.",
+    "progress_not_counted": "Times that what was taken up of a list could not be counted.",
     "moved_away": "Messages whose packet came after they had been given another hour.",
     "messages_deleted": "Messages of cancelled lists that went nowhere.",
     "bulks_opened": "Files that room was made for.",

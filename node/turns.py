@@ -7,6 +7,9 @@ some eight turns of the loop in it. When none has come for a while, it goes at f
 
 import asyncio
 import sys
+from weakref import WeakKeyDictionary
+
+from greenlet import getcurrent, greenlet
 
 from node.waiting import can_wait, wait
 from recado.wiring import Turns
@@ -15,6 +18,7 @@ RECENT = 3.0  # seconds: for so long after a single message the next one is reck
 WINDOW = 8  # messages of what is many at once, beside single ones
 RATE = 400.0  # of them a second
 PATIENCE = 0.25  # seconds: so long at most it waits for single messages, whatever their number
+SHARE = 1.0  # seconds: so long at most one handler waits for them in all
 _GLANCE = 0.002
 
 
@@ -25,6 +29,7 @@ class Taking:
         self._in_hand = 0
         self._last = -RECENT
         self._next = 0.0
+        self._waited: WeakKeyDictionary[greenlet, float] = WeakKeyDictionary()
 
     def begins(self) -> None:
         """A single message, or some, are taken up."""
@@ -41,7 +46,11 @@ class Taking:
     def breathe(self) -> None:
         """Lets what has come meanwhile have its turn, and single messages go first."""
         if can_wait():
-            wait(self._turn())
+            mine, loop = getcurrent(), asyncio.get_running_loop()
+            began, waited = loop.time(), self._waited.get(mine, 0.0)
+            # Somebody may wait for the answer: after its share it only lets others have a turn.
+            wait(self._turn() if waited < SHARE else asyncio.sleep(0))
+            self._waited[mine] = waited + loop.time() - began
 
     def pace(self) -> int:
         """Waits until some of what is many may go: how many."""

@@ -82,9 +82,7 @@ def up(told: UpSettings, settings: Settings, started: Callable[[Started], None])
 def _fitted(settings: Settings, told: UpSettings) -> Settings:
     # The clock ticks every second here, and what is due must not wait for what is counted.
     settings = replace(settings, counting_seconds=min(settings.counting_seconds, _COUNTING))
-    if settings.private_callbacks is not None:
-        return settings
-    return replace(settings, private_callbacks=_is_loopback(told.host))
+    return replace(settings, loopback=_is_loopback(told.host))
 
 
 def _is_loopback(host: str) -> bool:
@@ -132,7 +130,8 @@ async def _run(
         housekeeping = asyncio.ensure_future(_expire_blobs(blobs, settings))
         stack.callback(housekeeping.cancel)
         workers.start()
-        shown = bool(settings.private_callbacks)
+        shown = settings.private_callbacks
+        shown = settings.loopback if shown is None else shown
         started(Started(url, told.data, simulator_url, demo, shown, told.tls_certificate))
         await stop.wait()
         await _finish(server, workers)

@@ -45,6 +45,10 @@ class FileUpload:
     def full(self) -> bool:
         return self._size > _PENDING_BYTES
 
+    @property
+    def failed(self) -> bool:
+        return self._problem is not None
+
     def when_room(self, tell: Callable[[], None]) -> None:
         self._room = tell
 
@@ -82,26 +86,31 @@ class FileUpload:
     def _ended(self, job: asyncio.Future[None]) -> None:
         self._job = None
         self._problem = job.exception()
+        if isinstance(self._problem, OSError):
+            log.error("an upload could not be written: %s", self._problem)
         self._size = sum(map(len, self._pending))
-        if self._room is not None and not self.full:
-            tell, self._room = self._room, None
-            tell()
+        self._tell_of_room()
         if self._committed and self._done is not None:
             self._done(None)
         else:
             self._work()
 
+    def _tell_of_room(self) -> None:
+        if self._room is not None and not self.full:
+            tell, self._room = self._room, None
+            tell()
+
     def _give_up(self) -> None:
         """Leaves nothing behind, and tells why."""
-        if isinstance(self._problem, OSError):
-            log.error("an upload could not be written: %s", self._problem)
         if self._writer is not None:
             writer, self._writer = self._writer, None
             self._loop.run_in_executor(None, writer.abort)
         self._pending.clear()
+        self._size = 0
         if self._done is not None and not self._aborted:
             done, self._done = self._done, None
             done(self._problem)
+        self._tell_of_room()  # whoever waits for it would wait for ever
 
     # In a thread.
 

@@ -24,7 +24,7 @@ from recado.observability import log
 _PRIORITY = ("Inbound", "Notify", "Expand", "Submit", "SubmitBulk")
 _BATCHES_IN_HAND = 64  # of one queue
 _FEW = {"SubmitBulk": 4, "Expand": 2}  # of what is many: the others wait in the file
-_OF_ONE_GROUP = 16  # so that one slow customer leaves room for the others
+_OF_ONE_GROUP = 16  # so that one slow customer leaves room for the others; of few, half of them
 _TICK = 0.1
 _SINGLE = "Submit"  # the queue of single messages
 _PAUSE = 1.0  # until a batch comes again that could not be put away: the disk may be full
@@ -32,6 +32,10 @@ _PAUSE = 1.0  # until a batch comes again that could not be put away: the disk m
 
 def _most(consumer: Consumer) -> int:
     return _FEW.get(consumer.queue, _BATCHES_IN_HAND)
+
+
+def _most_of_one_group(queue: str) -> int:
+    return _FEW[queue] // 2 if queue in _FEW else _OF_ONE_GROUP
 
 
 class Workers:
@@ -112,10 +116,11 @@ class Workers:
                 self._take_up(consumer, rows)
 
     def _busy_groups(self, queue: str) -> set[str]:
+        most = _most_of_one_group(queue)
         return {
             group
             for (name, group), batches in self._of_group.items()
-            if name == queue and batches >= _OF_ONE_GROUP
+            if name == queue and batches >= most
         }
 
     def _take_up(self, consumer: Consumer, rows: Sequence[Received]) -> None:

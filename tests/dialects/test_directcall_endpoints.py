@@ -16,7 +16,7 @@ import pytest
 from node.gateway import event_of
 from node.http_server import RawRequest
 from recado import accept, operations
-from recado.costcentre import KeptPassword, Login, digest
+from recado.costcentre import CostCentre, KeptPassword, Login, digest
 from recado.dialects import directcall
 from recado.engine import Entry
 from recado.http import Answer, Reached
@@ -324,7 +324,7 @@ def test_a_schedule_that_is_removed_is_never_sent(world: World, numbers: tuple[s
     assert world.bare.store.due(world.now + DAY, 10) == []
     world.run(2 * 3600, step=600)
     assert world.taken == []
-    assert remove(world, code)["codigo"] == "000"
+    assert remove(world, code)["codigo"] == "010"
 
 
 @pytest.mark.parametrize("numbers", [(GOOD,), (GOOD, OTHER)])
@@ -415,7 +415,7 @@ def test_the_rest_of_a_long_list_that_is_on_its_way_is_removed(world: World) -> 
     assert told["canceladas"] > 0
     world.run(60, step=10)
     assert len(world.taken) <= told["enviadas"]
-    assert remove(world, code)["codigo"] == "000"
+    assert remove(world, code)["codigo"] == "010"
 
 
 def test_a_long_list_that_has_gone_can_not_be_removed(world: World) -> None:
@@ -437,7 +437,7 @@ def test_what_is_removed_is_given_back_at_once(world: World, amount: int, cron: 
     assert world.taken == []
     assert world.bare.store.balance(which) == start
     world.run(2 * 3600, step=600)
-    assert remove(world, code)["codigo"] == "000"
+    assert remove(world, code)["codigo"] == "010"
     assert world.bare.store.balance(which) == start
 
 
@@ -687,3 +687,46 @@ def test_a_login_that_leads_nowhere_gets_no_token(world: World) -> None:
     login = Login(login="solta", cost_centre="ninguem", passwords=(kept,))
     world.bare.store.put_config("login", "solta", msgspec.json.encode(login), 0)
     assert token(world, "solta") == "False"
+
+
+# --- who has set a callback URL ------------------------------------------------------------------
+
+
+def cost_centre(world: World) -> CostCentre:
+    which = json.loads(world.bare.store.config("login", "ana") or b"")["cost_centre"]
+    body = world.bare.store.config("cost-centre", which)
+    assert body is not None
+    return msgspec.json.decode(body, type=CostCentre)
+
+
+def test_it_is_known_whether_the_customer_has_set_its_callback_url_by_itself(world: World) -> None:
+    call(world, "POST /sms/add-callback-status", url="http://10.0.0.1/")
+    assert cost_centre(world).callback_by_customer
+    operations.costcentre_update(world.deps, "ana", callback_url="http://10.0.0.1/reports")
+    assert not cost_centre(world).callback_by_customer
+
+
+def test_to_set_the_same_callback_url_again_replays_nothing(world: World) -> None:
+    call(world, "POST /sms/add-callback-status", url="https://a.example/")
+    before = cost_centre(world).version
+    assert call(world, "POST /sms/add-callback-status", url="https://a.example/")["codigo"] == "001"
+    assert cost_centre(world).version == before
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a b/", "http://" + "a" * 300 + ".com/", "https://x.br/" + "a" * 3000]
+)
+def test_a_callback_url_that_no_courier_can_read_is_refused(world: World, url: str) -> None:
+    told = call(world, "POST /sms/add-callback-status", url=url)
+    assert (told["status"], told["codigo"]) == ("erro", "001")
+
+
+def test_who_guesses_elsewhere_keeps_no_customer_out(world: World) -> None:
+    wrong = urlencode({"client_id": "ana", "client_secret": "errado"}).encode()
+    form = (("content-type", "application/x-www-form-urlencoded"),)
+    for _ in range(ATTEMPTS + 1):
+        guess = RawRequest("POST", "/request_token", form, wrong, "198.51.100.7")
+        event = event_of(guess, "/request_token", "", "POST /request_token", {})
+        refused = json.loads(request_token(event, world.deps)["body"])
+    assert refused["codigo"] == "008"
+    assert token(world)

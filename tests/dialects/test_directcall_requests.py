@@ -672,3 +672,24 @@ def test_of_endless_rubbish_the_first_thousand_are_kept_and_all_are_counted() ->
     assert (taken.bad_count, len(taken.bad), taken.bad[-1]) == (50_000, 1_000, (1_001, "7"))
     taken = order(form(destino=GOOD + ";x" * 50_000))
     assert (taken.bad_count, len(taken.bad), taken.bad[-1]) == (50_000, 1_000, (1_001, "x"))
+
+
+# --- what is too large ---------------------------------------------------------------------------
+
+
+def urlencoded(body: bytes) -> Form:
+    sent = {"content-type": "application/x-www-form-urlencoded"}
+    return directcall.read(Request("POST", "/sms/send", sent, "", {}, body))
+
+
+@pytest.mark.parametrize("name", [b"texto", b"origem", b"campos[x]"])
+def test_no_field_but_the_list_of_numbers_may_be_megabytes(name: bytes) -> None:
+    problem = urlencoded(name + b"=" + b"%" * 1_000_000).problem
+    assert problem is not None
+    assert problem.reason == "large"
+
+
+def test_a_list_of_numbers_in_a_field_may_be_and_is_read_whole() -> None:
+    numbers = [f"5534{990_000_000 + n}" for n in range(20_000)]
+    written = "%3B".join(numbers).encode()
+    assert urlencoded(b"destino=" + written).fields["destino"].split(";") == numbers

@@ -155,7 +155,7 @@ def test_a_charge_done_again_takes_nothing_and_holds_again(engine: Harness) -> N
     _paid(engine, 1000)
     entry, held = _charge(1, 300), _held(1)
     engine.store.charge(entry, held)
-    engine.store.release(held)
+    engine.store.release([held])
     _paid_more = _entry(9, "credit", 50)
     engine.store.credit([_paid_more])
     assert engine.store.charge(entry, held) == 750
@@ -171,7 +171,7 @@ def test_a_charge_done_again_is_known_again_although_the_balance_is_used_up(
     _paid(engine, 300)
     entry, held = _charge(1, 300), _held(1)
     assert engine.store.charge(entry, held) == 0
-    engine.store.release(held)
+    engine.store.release([held])
     assert engine.store.charge(entry, held) == 0
     assert engine.store.due(held.due_at, 10) == [held]
 

@@ -94,7 +94,7 @@ def test_what_a_charge_holds_lies_there_as_hold_files_it(aws: Aws) -> None:
     held = replace(_held(1), body="oi " * 1000)
     aws.store.hold(held)
     as_held = filed()
-    aws.store.release(held)
+    aws.store.release([held])
     assert len(filed()) < len(as_held)
     aws.store.charge(_entry(1, "charge", -1), held)
     assert filed() == as_held

@@ -226,7 +226,7 @@ def _hold_and_release(rival: int, engine: Engine) -> None:
     """Leaves minutes on the list in which there is nothing any more."""
     for minute in range(rival, MINUTES, HOLDING):
         engine.store.hold(_in_minute(minute, "gone"))
-        engine.store.release(_in_minute(minute, "gone"))
+        engine.store.release([_in_minute(minute, "gone")])
 
 
 def _hand_over(engine: Engine, all_are_held: Callable[[], bool]) -> list[str]:
@@ -235,8 +235,7 @@ def _hand_over(engine: Engine, all_are_held: Callable[[], bool]) -> list[str]:
     while True:
         last = all_are_held()
         due = engine.store.due(START, 500)
-        for one in due:
-            engine.store.release(one)
+        engine.store.release(due)
         handed += [one.id for one in due]
         if last and not due:
             return handed
@@ -269,7 +268,10 @@ def test_what_one_releases_while_another_holds_it_again_is_one_or_the_other(clou
 
     def work(rival: int, engine: Engine) -> None:
         for one in held:
-            (engine.store.hold if rival % 2 else engine.store.release)(one)
+            if rival % 2:
+                engine.store.hold(one)
+            else:
+                engine.store.release([one])
 
     cloud.rivals(work, 4)
     for one in held:

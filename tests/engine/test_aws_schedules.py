@@ -1,5 +1,6 @@
 """Schedules on the AWS engine: listed, moved, cancelled, with the functions' own handlers."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,30 @@ def test_a_cancelled_schedule_is_forgotten_at_once(aws: AwsWorld) -> None:
     assert listed(aws) == []
     pass_days(aws, 3)
     assert aws.world.taken == []
+
+
+def test_what_is_due_in_one_minute_is_forgotten_side_by_side_after_it_was_sent(
+    aws: AwsWorld,
+) -> None:
+    """One after the other, some thousands would be all that the clock does in a minute."""
+    for _ in range(20):
+        aws.world.send(send_at=FIRST)
+    aws.at(START + 2 * DAY)
+    before = len(aws.calls())
+    aws.world.tick()
+    turns: Counter[tuple[int, str]] = Counter()
+    for call in aws.calls()[before:]:
+        if call.action == "sqs:SendMessageBatch":
+            turns[call.turn, "sent"] += len(call.params["Entries"])
+        elif call.action == "dynamodb:DeleteItem" and "#" in call.params["Key"]["pk"]["S"]:
+            turns[call.turn, call.params["Key"]["pk"]["S"].partition("#")[0]] += 1
+    assert [(what, times) for (_, what), times in sorted(turns.items())] == [
+        ("sent", 20),
+        ("due", 20),
+        ("held", 20),
+    ]
+    aws.drain()
+    assert len(aws.world.taken) == 20
 
 
 def test_a_reply_goes_to_what_was_sent_and_not_to_what_waits(aws: AwsWorld) -> None:

@@ -407,11 +407,23 @@ def test_a_held_message_stays_until_it_is_released_and_is_forgotten_then(engine:
     engine.store.hold(one)
     engine.store.hold(two)
     assert len(engine.store.due(START, 10)) == len(engine.store.due(START, 10)) == 2
-    engine.store.release(one)
+    engine.store.release([one])
     assert engine.store.due(START + DAY, 10) == [two]
-    engine.store.release(one)
+    engine.store.release([one])
     engine.reopen()
     assert engine.store.due(START + DAY, 10) == [two]
+
+
+def test_many_are_released_at_once_and_those_that_are_gone_do_no_harm(engine: Harness) -> None:
+    held = [_held(n, START + n / 4) for n in range(60)]
+    for one in held:
+        engine.store.hold(one)
+    engine.store.release(held[5:10])
+    engine.store.release([])
+    engine.store.release(held[:50])
+    engine.reopen()
+    assert engine.store.due(START + DAY, 100) == held[50:]
+    assert engine.store.held_of("ana", None, 100) == held[50:]
 
 
 def test_a_bucket_takes_up_to_its_limit_in_each_second(engine: Harness) -> None:
@@ -689,7 +701,7 @@ def test_a_held_message_is_found_by_its_id_and_due_date(engine: Harness) -> None
     assert engine.store.held(one.due_at, one.id) == one
     assert engine.store.held(one.due_at + 1, one.id) is None
     assert engine.store.held(one.due_at, id_at(START, 2)) is None
-    engine.store.release(one)
+    engine.store.release([one])
     assert engine.store.held(one.due_at, one.id) is None
 
 
@@ -712,7 +724,7 @@ def test_what_is_held_goes_on_after_one_that_is_gone_meanwhile(engine: Harness) 
     held = [_held(n, START + n) for n in range(5)]
     for one in held:
         engine.store.hold(one)
-    engine.store.release(held[1])
+    engine.store.release([held[1]])
     assert engine.store.held_of("ana", held[1], 10) == held[2:]
     assert engine.store.held_of("ana", None, 10) == [held[0], *held[2:]]
 
@@ -723,7 +735,7 @@ def test_what_is_moved_stands_twice_until_the_old_one_is_released(engine: Harnes
     engine.store.hold(old)
     engine.store.hold(new)
     assert engine.store.held_of("ana", None, 10) == [old, new]
-    engine.store.release(old)
+    engine.store.release([old])
     assert engine.store.held_of("ana", None, 10) == [new]
     assert engine.store.held(old.due_at, old.id) is None
     assert engine.store.held(new.due_at, new.id) == new

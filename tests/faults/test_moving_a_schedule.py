@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from recado import accept
 from tests.faults.test_death_between_calls import Life, die_everywhere, send
 from tests.support.world import START
 
@@ -105,6 +106,24 @@ def test_killed_in_a_move_it_can_be_moved_once_more(tmp_path: Path) -> None:
         goes_at(life, [DUE[EARLIER]], 1)
 
     die_everywhere(tmp_path, script, echo=True, at_least=5)
+
+
+def test_killed_in_a_move_a_batch_in_a_blob_goes_where_it_is_moved_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accept, "INLINE_BYTES", 10)
+
+    def script(life: Life) -> None:
+        identifier = batch(life)
+        life.dying.arm()
+        move(life, identifier, EARLIER)
+        life.dying.disarm()
+        assert move(life, identifier, LATER)
+        goes_at(life, [DUE[LATER]], 2)
+        [announced] = [t for t in life.world.told if t.get("batchId") == identifier]
+        life.promised += [line["message_id"] for line in announced["list"]]
+
+    die_everywhere(tmp_path, script, echo=True, at_least=6)
 
 
 @pytest.mark.parametrize("moved", [False, True])

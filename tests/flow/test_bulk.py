@@ -2,16 +2,21 @@
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from recado import bulk, doubles, longlists, rows
+from recado import bulk, bulk_api, doubles, longlists, rows
+from recado.customers import costcentre_update
 from recado.engine import Entry
 from recado.engine.embedded.blobs import DirectoryBlobs
 from recado.ids import new_id
-from recado.message import State
+from recado.message import Batch, State
+from recado.moments import iso
+from recado.wiring import Turns
 from tests.support.world import World
 
 _TEXT = "Olá {nome}, até já"
@@ -118,6 +123,7 @@ def test_steps_passes_and_stretches_change_nothing_of_what_comes_out(
     monkeypatch.setattr(doubles, "_A_PASS", 50)
     monkeypatch.setattr(doubles, "_PAGE", 64)
     monkeypatch.setattr(doubles, "_AT_ONCE", 7)
+    monkeypatch.setattr(doubles, "_SPAN", 1_500)
     monkeypatch.setattr(bulk, "KEPT_BAD", 5)
     lines = [f"n{n};{_number(n % 120)}" if n % 17 else f"n{n};bad" for n in range(400)]
     identifier = _checked(world, "\n".join(["nome;telefone", *lines]).encode(), "{nome}")
@@ -318,3 +324,196 @@ def test_a_file_without_a_row_that_can_be_sent_is_refused(world: World, tmp_path
     identifier = _checked(world, b"telefone\nabc\n", "Oi")
     status, answer = world.call("POST", f"/bulk/{identifier}/send")
     assert (status, answer["message"]) == (400, "File has no row that can be sent!")
+
+
+# --- what may happen between the steps -----------------------------------------------------------
+
+
+def test_a_file_that_was_moved_goes_at_its_new_hour_though_sending_is_asked_for_again(
+    world: World,
+) -> None:
+    identifier = _checked(world, _file(5), send_at=iso(world.now + 600))
+    _act(world, identifier, "/send")
+    moved = {"send_at": iso(world.now + 1_200)}
+    assert world.call("PATCH", f"/schedules/{identifier}", moved)[0] == 200
+    _act(world, identifier, "/send")
+    world.run(900.0, step=30.0)
+    assert not world.taken
+    world.run(600.0, step=30.0)
+    assert len(world.taken) == 5
+    assert _shown(world, identifier)["state"] == "done"
+
+
+def test_what_was_lost_after_a_file_was_moved_is_held_at_its_new_hour(world: World) -> None:
+    identifier = _checked(world, _file(5), send_at=iso(world.now + 600))
+    _act(world, identifier, "/send")
+    moved = {"send_at": iso(world.now + 90_000)}  # its first validity is over by then
+    assert world.call("PATCH", f"/schedules/{identifier}", moved)[0] == 200
+    store = world.bare.store
+    held = store.held(world.record(identifier).due_at, identifier)
+    assert held is not None
+    store.release([held])
+    _act(world, identifier, "/send")
+    world.run(89_000.0, step=1_000.0)
+    assert not world.taken
+    world.run(2_000.0, step=30.0)
+    assert len(world.taken) == 5
+
+
+def test_a_list_whose_count_fell_short_is_done_when_its_validity_is_over(world: World) -> None:
+    identifier = _checked(world, _file(5))
+    _act(world, identifier, "/send")
+    world.drain()
+    counter = longlists.progress_counter(identifier)
+    world.bare.store.add(counter, {"taken": -1}, limit=None, expires=world.now + 1e6)
+    assert _shown(world, identifier)["state"] == "sending"
+    world.now += 86_400.0
+    assert _shown(world, identifier)["state"] == "sending"
+    world.now += 1.0
+    assert _shown(world, identifier)["state"] == "done"
+
+
+def test_a_file_that_was_opened_two_days_ago_is_sent_no_more(world: World) -> None:
+    old, scheduled = (
+        _checked(world, _file(2)),
+        _checked(world, _file(3), send_at=_in_days(world, 3)),
+    )
+    world.now += 2 * 86_400.0 + 1
+    status, answer = world.call("POST", f"/bulk/{old}/send")
+    told = "Bulk has waited for more than two days: upload it anew!"
+    assert (status, answer["message"]) == (409, told)
+    assert _act(world, scheduled, "/send")["state"] == "scheduled"
+
+
+def _in_days(world: World, days: int) -> str:
+    return iso(world.now + days * 86_400.0)
+
+
+_FIXED = b"nome;telefone\nAna;34998887755\nBia;3432123456\n"
+
+
+def test_a_file_is_checked_again_where_the_settings_have_changed(world: World) -> None:
+    identifier = _checked(world, _FIXED + b"Cris;34998887755\n")
+    assert _shown(world, identifier)["good"] == 1
+    costcentre_update(world.deps, "ana", fixed_lines=True)
+    world.deps.directory.forget()
+    status, answer = world.call("POST", f"/bulk/{identifier}/send")
+    told = "Bulk must be checked again: the cost centre's settings have changed!"
+    assert (status, answer["message"]) == (409, told)
+    assert _act(world, identifier, "/check")["state"] == "checking"
+    world.drain()
+    found = _shown(world, identifier)
+    counted = [found[name] for name in ("state", "good", "duplicates", "bad_rows", "bad")]
+    assert counted == ["checked", 2, 1, 0, []]
+    _act(world, identifier, "/check")  # nothing has changed since
+    _act(world, identifier, "/send")
+    world.drain()
+    assert sorted(_texts(world)) == ["553432123456", "5534998887755"]
+
+
+def test_what_was_checked_is_what_is_sent_whatever_the_settings_are_at_its_hour(
+    world: World,
+) -> None:
+    identifier = _checked(world, _FIXED, send_at=iso(world.now + 600))
+    _act(world, identifier, "/send")
+    costcentre_update(world.deps, "ana", fixed_lines=True, replace_accents=False)
+    world.deps.directory.forget()
+    world.run(900.0, step=30.0)
+    assert _texts(world) == {"5534998887755": "Ola Ana, até ja"}
+
+
+def test_settings_that_change_during_a_check_change_nothing_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_BLOCK", 30)
+    identifier = _open(world)
+    _upload(world, identifier, _FIXED)
+    _act(world, identifier, "/check")
+    world.work("Expand", 1)
+    costcentre_update(world.deps, "ana", fixed_lines=True)
+    world.deps.directory.forget()
+    world.drain()
+    found = _shown(world, identifier)
+    assert (found["state"], found["good"], found["bad_rows"]) == ("checked", 1, 1)
+
+
+def test_a_file_of_quotes_that_never_close_fails_its_check(world: World) -> None:
+    lines = b'a";"c\n' * 1_500
+    found = _shown(world, _checked(world, b"nome;telefone\nAna;34998887755\n" + lines))
+    assert found["state"] == "failed"
+    told = "file has 1,000 rows whose quotes make no sense: line 1002 and those before it"
+    assert found["problem"] == told
+
+
+def test_slow_rows_let_others_have_their_turn_sooner(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaths(per_second: int) -> int:
+        ticks, taken = count(), list[int]()
+        monkeypatch.setattr(rows, "monotonic", lambda: next(ticks) / per_second)
+        identifier = _open(world)
+        _upload(world, identifier, _file(600))
+        _act(world, identifier, "/check")
+        [step] = world.queue.receive("Expand", 1)
+        turns = Turns(lambda: taken.append(1), world.deps.turns.pace)
+        bulk.check(step.body, replace(world.deps, turns=turns))
+        world.drain()
+        return len(taken)
+
+    assert breaths(1_000) > 90
+    assert breaths(100_000) < 3
+
+
+def test_a_page_of_lists_is_found_among_many_other_batches(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading stops after so many batches, and the next page goes on from there."""
+    monkeypatch.setattr(bulk_api, "_READ_AT_ONCE", 20)
+    monkeypatch.setattr(bulk_api, "_MOST_READ", 150)
+    monkeypatch.setattr(bulk_api, "PAGE", 5)
+    made = []
+    for n in range(600):
+        world.now += 1.0 if n % 3 else 0.001
+        if n % 50 == 0:
+            made.append(_open(world))
+        _other_batch(world)
+    made.append(_open(world, send_at=_in_days(world, 80)))
+    seen, pages, before = list[str](), 0, ""
+    while True:
+        pages += 1
+        answer = world.call("GET", f"/bulk{before}")[1]
+        seen += [one["bulk_id"] for one in answer["list"]]
+        if "before" not in answer:
+            break
+        before = f"?before={answer['before']}"
+    assert seen == made[::-1]
+    assert pages > 4
+
+
+def _other_batch(world: World) -> None:
+    batch = Batch(
+        cost_centre=world._which("ana"),
+        id=new_id(world.now),
+        dialect="zoug",
+        due_at=world.now,
+        accepted_at=world.now,
+        count=1,
+        blob="b",
+    )
+    world.bare.store.create([batch])
+
+
+def test_a_file_of_one_number_makes_no_large_blob(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doubles, "_A_PASS", 100)
+    monkeypatch.setattr(doubles, "_SPAN", 1_400)  # a hundred rows
+    identifier = _checked(world, b"5534998887755\n" * 1_000, "Oi")
+    found = _shown(world, identifier)
+    assert (found["good"], found["duplicates"]) == (1, 999)
+    blobs = world.bare.blobs
+    names = [f"doubles-{stretch}-{identifier}" for stretch in range(10)]
+    assert [blobs.size(name) for name in names] == [8 * 99] + [8 * 100] * 9
+    _act(world, identifier, "/send")
+    world.drain()
+    assert len(world.taken) == 1

@@ -436,7 +436,7 @@ def test_what_was_paid_and_is_due_now_is_no_schedule(make_world: Callable[..., W
     kept: list[Held] = []
 
     def wrap(engine: Engine) -> Engine:
-        return Meddling(release=kept.append).wrap(engine)
+        return Meddling(release=kept.extend).wrap(engine)
 
     world = make_world(wrap=wrap)
     world.cost_centre(prepaid=True, price=1000)

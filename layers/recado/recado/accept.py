@@ -227,7 +227,7 @@ def _enqueue(submission: Submission, ask: Ask, cost_centre: CostCentre, deps: De
     else:
         deps.engine.queue.send(queue, [body], submission.cost_centre)
         if held_already is not None:
-            deps.engine.store.release(held_already)
+            deps.engine.store.release([held_already])
     count("messages_accepted", _size(submission))
     if follows():
         _follow(submission, queue)

@@ -9,7 +9,7 @@ follows a write is emitted after it: a step that comes again after its write emi
 process may die at any time.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -18,12 +18,24 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from recado import doubles
-from recado.bulk_file import Bulk
+from recado.bulk_file import Bulk, found_as
 from recado.costcentre import CostCentre
 from recado.errors import Invalid, Misconfigured
 from recado.message import Batch, Key, State, encode, key_of
 from recado.observability import count
-from recado.rows import Plan, Taken, block_of, plan_of, table_in, taken, template_of
+from recado.rows import (
+    BAD_QUOTES,
+    Plan,
+    Taken,
+    block_of,
+    breather,
+    plan_of,
+    ruled,
+    rules_of,
+    table_in,
+    taken,
+    template_of,
+)
 from recado.wiring import Deps
 
 MOST_BYTES = 1024 * 1024 * 1024
@@ -33,7 +45,7 @@ must not be another one when it is sent."""
 KEPT_BAD = 1_000  # bad rows that are listed
 CHECKING = frozenset({"rows", "doubles", "join"})
 _BLOCK = 512 * 1024  # bytes that a step checks
-_AT_ONCE = 100  # rows between two breaths
+_UNREADABLE = 1_000  # rows one after the other: such a file is no CSV, and slow to read
 _WHILE = 20.0  # longer than a step takes
 _TRIED = 1_000  # numbers of a step for which a route is looked for
 
@@ -86,13 +98,21 @@ def changed(
 
 
 def begin_check(batch: Batch, size: int, deps: Deps) -> Batch:
-    """Checks a file that has come; one whose check has begun goes on. Done again it emits again."""
+    """Checks a file that has come; one whose check has begun goes on, and one whose check is over
+    is checked anew where its cost centre's settings are others now. Done again it emits again."""
+    rules = rules_of(_cost_centre(batch, deps))
 
     def begun(present: Batch) -> Batch:
         bulk = present.bulk
-        if bulk is None or bulk.stage != "upload" or present.state is State.DELETED:
+        if bulk is None or present.state is State.DELETED:
             return present
-        return replace(present, bulk=replace(bulk, stage="rows", size=size))
+        if bulk.stage == "upload":
+            return replace(present, bulk=replace(bulk, stage="rows", size=size, rules=rules))
+        if bulk.stage not in ("checked", "failed") or bulk.rules == rules:
+            return present
+        as_new = Bulk(bulk.text, bulk.column, bulk.source, bulk.upload_until, "rows")
+        again = replace(as_new, size=bulk.size, rules=rules, checks=bulk.checks + 1)
+        return replace(present, bulk=again)
 
     written = changed(key_of(batch), begun, deps, batch) or batch
     _emit(written, deps)
@@ -114,9 +134,9 @@ def check(body: str, deps: Deps) -> None:
     batch = deps.engine.store.records([key])[0]
     if not isinstance(batch, Batch) or batch.bulk is None or batch.bulk.stage not in CHECKING:
         return
-    if batch.bulk.step > asked.step:
+    if batch.bulk.step != asked.step:
         # Whoever wrote that may have died before it emitted. Where it did not, this one comes when
-        # the check is further still, and ends.
+        # the check is further still, and ends. So does one of a check that was made before.
         if batch.bulk.step == asked.step + 1:
             _emit(batch, deps, delay=_WHILE)
         return
@@ -143,11 +163,12 @@ def _stepped(batch: Batch, bulk: Bulk, deps: Deps) -> Bulk:
             return replace(bulk, stage="failed", problem=str(invalid), step=bulk.step + 1)
         return after
     of = doubles.passes(bulk.good)
+    name = found_as(batch.id, bulk)
     if bulk.stage == "join":
-        doubles.join(batch.id, of, deps)
+        doubles.join(name, of, bulk.size, deps)
         return replace(bulk, stage="checked", step=bulk.step + 1)
     number = bulk.step - bulk.row_steps
-    found = doubles.go_through(batch.id, bulk.row_steps, number, of, deps)
+    found = doubles.go_through(name, bulk.row_steps, (number, of), bulk.size, deps)
     last = "checked" if of == 1 else "join"
     return replace(
         bulk,
@@ -168,7 +189,7 @@ def _cost_centre(batch: Batch, deps: Deps) -> CostCentre:
 def plan_for(batch: Batch, bulk: Bulk, deps: Deps) -> Plan:
     """Raises Invalid where the file can't be used as a whole."""
     table = table_in(blob_of(batch.id), bulk.column, deps.engine.blobs)
-    return plan_of(template_of(bulk.text), table, _cost_centre(batch, deps))
+    return plan_of(template_of(bulk.text), table, ruled(_cost_centre(batch, deps), bulk))
 
 
 def _rows_checked(batch: Batch, bulk: Bulk, deps: Deps) -> Bulk:
@@ -177,18 +198,18 @@ def _rows_checked(batch: Batch, bulk: Bulk, deps: Deps) -> Bulk:
     start, line = max(bulk.offset, plan.table.start), bulk.line or plan.table.line
     block = block_of(blob_of(batch.id), start, _BLOCK, deps.engine.blobs)
     found, bad, used = doubles.empty(), list[Bad](), 0
-    for number, row in enumerate(taken(block.content, block.at_end, plan)):
+    breathe = breather(deps)
+    for row in _readable(taken(block.content, block.at_end, plan), line):
         used = row.end
         if row.problem:
             bad.append(Bad(line + row.line, row.value, row.problem))
         elif row.number:
             _add(row, start, found)
-        if number % _AT_ONCE == 0:
-            deps.breathe()
+        breathe()
     good = bulk.good + len(found.numbers)
     if good > doubles.MOST_ROWS:
         raise Invalid("file", f"has more than {doubles.MOST_ROWS:,} rows: send it in parts")
-    doubles.keep(batch.id, bulk.step, found, deps.engine.blobs)
+    doubles.keep(found_as(batch.id, bulk), bulk.step, found, deps.engine.blobs)
     next_stage = "doubles" if good else "checked"
     return replace(
         bulk,
@@ -199,10 +220,21 @@ def _rows_checked(batch: Batch, bulk: Bulk, deps: Deps) -> Bulk:
         line=line + block.content.count(b"\n", 0, used),
         good=good,
         bad=bulk.bad + len(bad),
-        bad_steps=_kept(batch.id, bulk, bad, deps),
+        bad_steps=_kept(found_as(batch.id, bulk), bulk, bad, deps),
         segments=bulk.segments + sum(found.segments),
         reached=bulk.reached or _reached(batch, found, deps),
     )
+
+
+def _readable(rows: Iterable[Taken], line: int) -> Iterator[Taken]:
+    """The rows themselves. Raises Invalid where too many in a row can't be read."""
+    unreadable = 0
+    for row in rows:
+        unreadable = unreadable + 1 if row.problem == BAD_QUOTES else 0
+        if unreadable == _UNREADABLE:
+            lines = f"line {line + row.line} and those before it"
+            raise Invalid("file", f"has {unreadable:,} rows whose quotes make no sense: {lines}")
+        yield row
 
 
 def _add(row: Taken, start: int, found: doubles.Numbers) -> None:
@@ -216,21 +248,23 @@ def _reached(batch: Batch, found: doubles.Numbers, deps: Deps) -> bool:
     return any(deps.routing.reaches(batch.cost_centre, str(n), voice=False) for n in numbers)
 
 
-def _kept(bulk_id: str, bulk: Bulk, bad: Sequence[Bad], deps: Deps) -> tuple[int, ...]:
+def _kept(name: str, bulk: Bulk, bad: Sequence[Bad], deps: Deps) -> tuple[int, ...]:
     """Puts bad rows away, up to so many of a file."""
     room = KEPT_BAD - bulk.bad
     if not bad or room <= 0:
         return bulk.bad_steps
-    deps.engine.blobs.put(_bad_of(bulk_id, bulk.step), msgspec.json.encode(bad[:room]))
+    deps.engine.blobs.put(_bad_of(name, bulk.step), msgspec.json.encode(bad[:room]))
     return (*bulk.bad_steps, bulk.step)
 
 
-def _bad_of(bulk_id: str, step: int) -> str:
-    return f"bad-{step}-{bulk_id}"
+def _bad_of(name: str, step: int) -> str:
+    return f"bad-{step}-{name}"
 
 
 def bad_rows(batch: Batch, deps: Deps) -> list[dict[str, Any]]:
     """The first bad rows that a check has found so far."""
-    steps = batch.bulk.bad_steps if batch.bulk else ()
-    parts = [deps.engine.blobs.get(_bad_of(batch.id, step)) for step in steps]
+    if batch.bulk is None:
+        return []
+    name = found_as(batch.id, batch.bulk)
+    parts = [deps.engine.blobs.get(_bad_of(name, step)) for step in batch.bulk.bad_steps]
     return [row for part in parts for row in msgspec.json.decode(part)]

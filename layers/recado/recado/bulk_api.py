@@ -9,9 +9,11 @@ POST   /bulk/{id}/pause  and /resume
 DELETE /bulk/{id}        cancels what has not gone
 """
 
+import sys
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from recado import bulk_orders, bulk_sending, esme
 from recado.bulk import UPLOAD_HEADERS
@@ -20,7 +22,7 @@ from recado.bulk_sending import long_list
 from recado.costcentre import CostCentre
 from recado.errors import Invalid, Refused
 from recado.http import Answer, Request, json_answer
-from recado.ids import MAX_AHEAD, id_time, is_id
+from recado.ids import MAX_AHEAD, first_id, id_time, is_id
 from recado.message import Batch, Key
 from recado.moments import iso
 from recado.submission import Refusal
@@ -31,6 +33,8 @@ _DAY = 86_400.0
 _MOST_DAYS = 90
 _DAYS = 7
 _READ_AT_ONCE = 200
+_MOST_READ = 5_000  # batches for a page
+_FIRST_SPAN = 3_600_000  # milliseconds; what is read in one stretch grows and shrinks from there on
 
 
 def _json(content: dict[str, Any], status: int = 200) -> Answer:
@@ -100,15 +104,18 @@ def cancel(request: Request, cost_centre: CostCentre, deps: Deps) -> Answer:
 
 
 def listing(request: Request, cost_centre: CostCentre, deps: Deps) -> Answer:
-    """GET /bulk: of the last `days` days (7) and of those to come, those before the id `before`."""
+    """GET /bulk: of the last `days` days (7; before that id's time, where there is one) and of
+    those to come, those before the id `before`."""
     fields = request.query_fields()
     days = _days(fields.get("days", ""))
     before = fields.get("before", "").lower()
     if before and not is_id(before):
         raise Refused(Refusal("before", "invalid", esme.RINVOPTPARAMVAL))
-    found = lists_of(cost_centre.id, days, before, deps)
-    more = {"before": found[PAGE - 1].id} if len(found) > PAGE else {}
-    return _json({"list": [shown(batch, deps, whole=False) for batch in found[:PAGE]], **more})
+    now = deps.clock()
+    since = min(now, id_time(before) if before else now) - days * _DAY
+    found = lists_of(cost_centre.id, since, before, deps)
+    more = {"before": found.before} if found.before else {}
+    return _json({"list": [shown(batch, deps, whole=False) for batch in found.lists], **more})
 
 
 def _days(written: str) -> int:
@@ -120,20 +127,59 @@ def _days(written: str) -> int:
     raise Refused(Refusal("days", "type", esme.RINVOPTPARAMVAL, detail))
 
 
-def lists_of(cost_centre: str, days: int, before: str, deps: Deps) -> list[Batch]:
-    """The long lists of a cost centre, the newest first, whose ids come before that id: of the
-    last so many days (before that id's time, too), or still to come."""
-    now = deps.clock()
-    since = min(now, id_time(before) if before else now) - days * _DAY
-    until = id_time(before) if before else now + MAX_AHEAD
+class Found(Struct, frozen=True):
+    """A page of lists, the newest first, and the id before which the next one begins; empty: there
+    is none."""
+
+    lists: list[Batch]
+    before: str = ""
+
+
+def lists_of(cost_centre: str, since: float, before: str, deps: Deps) -> Found:
+    """The long lists of a cost centre whose ids come before that id, back to that time: PAGE of
+    them, or fewer where so many other batches lie between them that reading on takes too long."""
+    # In whole milliseconds, as ids have it: a stretch of time ends just before the next one.
+    end = round((id_time(before) if before else deps.clock() + MAX_AHEAD) * 1000)
+    oldest = round(since * 1000)
+    found: list[Batch] = []
+    span, read = _FIRST_SPAN, 0
+    while end >= oldest:
+        start = max(oldest, end - span)
+        most = _READ_AT_ONCE if span > 1 else sys.maxsize
+        batches = _batches(cost_centre, start, end, most, deps)
+        read += len(batches)
+        if len(batches) > most:  # what was read is not the newest of it
+            span = max(span // 8, 1)
+            continue
+        found += [one for one in reversed(batches) if _is_listed(one, before)]
+        if len(found) > PAGE:
+            return Found(found[:PAGE], found[PAGE - 1].id)
+        end = start - 1
+        if read >= _MOST_READ and end >= oldest:
+            return Found(found, _lowest_id(start))
+        span *= 4
+    return Found(found)
+
+
+def _batches(cost_centre: str, start: int, end: int, most: int, deps: Deps) -> list[Batch]:
+    """Those of a stretch of time, both ends included, by id; where they are more than `most`, some
+    more than that."""
+    since, until = (start + 0.5) / 1000, (end + 0.5) / 1000
     found: list[Batch] = []
     after = ""
-    while page := deps.engine.store.listed(
-        "batch", cost_centre, since, until, after, _READ_AT_ONCE
-    ):
+    while len(found) <= most:
+        page = deps.engine.store.listed("batch", cost_centre, since, until, after, _READ_AT_ONCE)
+        if not page:
+            break
+        found += [one for one in page if isinstance(one, Batch)]
         after = page[-1].id
-        found += [one for one in page if isinstance(one, Batch) and _is_listed(one, before)]
-    return found[::-1]
+        deps.breathe()
+    return found
+
+
+def _lowest_id(at: int) -> str:
+    """The lowest that an id of that millisecond can be."""
+    return first_id((at + 0.5) / 1000)[:14] + "7000-8000-000000000000"
 
 
 def _is_listed(batch: Batch, before: str) -> bool:

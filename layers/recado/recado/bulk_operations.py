@@ -19,6 +19,7 @@ from recado.wiring import Deps
 Result = TypeVar("Result")
 
 _SHOWN = 100
+_DAY = 86_400.0
 
 
 def bulk_create(
@@ -44,12 +45,22 @@ def bulk_create(
 def bulk_list(deps: Deps, which: str | None = None, days: int = 7) -> list[dict[str, Any]]:
     """The long lists of the last days and of those to come, the newest first."""
     owners = [cost_centre_of(which, deps)] if which else cost_centres(deps)
-    found = [(batch, owner) for owner in owners for batch in lists_of(owner.id, days, "", deps)]
+    found = [(batch, owner) for owner in owners for batch in _newest(owner.id, days, deps)]
     found.sort(key=lambda one: one[0].accepted_at, reverse=True)
     return [
         {"cost_centre": owner.name, **shown(batch, deps, whole=False)}
         for batch, owner in found[:_SHOWN]
     ]
+
+
+def _newest(cost_centre: str, days: int, deps: Deps) -> list[Batch]:
+    since = deps.clock() - days * _DAY
+    page = lists_of(cost_centre, since, "", deps)
+    found = page.lists
+    while page.before and len(found) < _SHOWN:
+        page = lists_of(cost_centre, since, page.before, deps)
+        found = found + page.lists
+    return found
 
 
 def bulk_show(deps: Deps, identifier: str) -> dict[str, Any]:

@@ -137,7 +137,8 @@ def opened(order: Order, cost_centre: CostCentre, deps: Deps) -> Opened:
 
 
 def check(batch: Batch, deps: Deps) -> Batch:
-    """Begins the check of a file that has come. Raises Refused."""
+    """Begins the check of a file that has come, or begins it anew where the cost centre's settings
+    have changed since. Raises Refused."""
     if batch.bulk is None or batch.bulk.stage != "upload":
         return begin_check(batch, 0, deps)
     try:
@@ -155,7 +156,7 @@ def check(batch: Batch, deps: Deps) -> Batch:
 def shown(batch: Batch, deps: Deps, *, whole: bool) -> dict[str, Any]:
     """A list as its customer may see it; `whole`: with its first bad rows."""
     submitted = submitted_of(batch, deps)
-    state = state_of(batch, submitted)
+    state = state_of(batch, submitted, deps)
     told: dict[str, Any] = {
         "bulk_id": batch.id,
         "state": state,

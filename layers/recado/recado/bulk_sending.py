@@ -7,6 +7,7 @@ stretch, and who sends a packet before it is claimed.
 
 from collections.abc import Callable
 
+import msgspec
 from msgspec.structs import replace
 
 from recado import esme, limits
@@ -17,14 +18,19 @@ from recado.cancel import cancel_batch
 from recado.costcentre import CostCentre
 from recado.engine import Held
 from recado.errors import NotFound, Refused
+from recado.ids import id_time
 from recado.longlists import progress_counter
 from recado.message import Batch, Key, State, encode
 from recado.money import price_of
 from recado.observability import count
 from recado.recipients import no_route, sized
-from recado.rows import template_of
+from recado.rows import rules_of, template_of
 from recado.submission import Listing, Refusal, Submission
 from recado.wiring import Deps
+
+LONGEST_WAIT = 2 * 86_400.0
+"""Seconds from the time in a file's id to its sending. Its messages have that time in theirs, and
+whoever counts their day (recado.usage) has to find them there in time."""
 
 
 def refused(reason: str, detail: str, field: str = "bulk") -> Refused:
@@ -40,8 +46,10 @@ def long_list(key: Key, deps: Deps) -> Batch:
     return batch
 
 
-def state_of(batch: Batch, submitted: int) -> str:
-    """A list's state in one word."""
+def state_of(batch: Batch, submitted: int, deps: Deps) -> str:
+    """A list's state in one word. One that is put into packets whole is done when all of it was
+    taken up or, should the count have fallen short, when its validity is over: nothing of it can
+    leave any more."""
     if batch.state is State.DELETED:
         return "cancelled"
     bulk = batch.bulk
@@ -52,7 +60,13 @@ def state_of(batch: Batch, submitted: int) -> str:
         return "paused"
     if batch.state is State.SCHEDULED:
         return "scheduled"
-    return "done" if is_expanded(batch) and submitted >= batch.expanded else "sending"
+    done = is_expanded(batch) and (submitted >= batch.expanded or _is_over(batch, deps))
+    return "done" if done else "sending"
+
+
+def _is_over(batch: Batch, deps: Deps) -> bool:
+    cost_centre = deps.directory.cost_centre(batch.cost_centre)
+    return cost_centre is not None and deps.clock() > batch.due_at + cost_centre.validity
 
 
 def is_expanded(batch: Batch) -> bool:
@@ -82,12 +96,11 @@ def send(key: Key, cost_centre: CostCentre, deps: Deps) -> Batch:
     if bulk is None or batch.state is State.DELETED:
         raise refused("gone", "can't be sent any more!")
     if bulk.stage == "sending":
-        if batch.state in (State.SCHEDULED, State.QUEUED) and not batch.offset:
-            _queue(deps.engine.blobs.get(_kept_as(batch.id)).decode(), batch, None, deps)
+        _send_again(batch, deps)
         return batch
     if bulk.stage != "checked":
         raise refused("gone", "has not been checked yet!")
-    _may_be_sent(batch, bulk, deps)
+    _may_be_sent(batch, bulk, cost_centre, deps)
     now = deps.clock()
     due = due_at(batch.due_at, now) if batch.due_at > now else now
     submission = _submission(batch, bulk, cost_centre, due, now)
@@ -102,13 +115,29 @@ def send(key: Key, cost_centre: CostCentre, deps: Deps) -> Batch:
     return written
 
 
-def _may_be_sent(batch: Batch, bulk: Bulk, deps: Deps) -> None:
+def _send_again(batch: Batch, deps: Deps) -> None:
+    """Queues what may have got lost of a list that nobody has begun with, at the date that its
+    record says: it may have been moved since."""
+    if batch.offset or batch.state not in (State.SCHEDULED, State.QUEUED):
+        return
+    if batch.state is State.SCHEDULED and deps.engine.store.held(batch.due_at, batch.id):
+        return
+    kept = msgspec.json.decode(deps.engine.blobs.get(_kept_as(batch.id)), type=Submission)
+    expires = batch.due_at + kept.expires_at - kept.due_at
+    _queue(encode(replace(kept, due_at=batch.due_at, expires_at=expires)), batch, None, deps)
+
+
+def _may_be_sent(batch: Batch, bulk: Bulk, cost_centre: CostCentre, deps: Deps) -> None:
     if not bulk.good:
         raise refused("empty", "has no row that can be sent!", "file")
     if not bulk.reached:
         raise Refused(no_route(voice=False))
     if deps.engine.blobs.size(blob_of(batch.id)) != bulk.size:
         raise refused("gone", "has changed since it was checked!", "file")
+    if bulk.rules != rules_of(cost_centre):
+        raise refused("gone", "must be checked again: the cost centre's settings have changed!")
+    if deps.clock() - id_time(batch.id) > LONGEST_WAIT:
+        raise refused("gone", "has waited for more than two days: upload it anew!")
 
 
 def _kept_as(batch_id: str) -> str:
@@ -180,7 +209,7 @@ def _queue(body: str, batch: Batch, held: Held | None, deps: Deps) -> None:
         return
     deps.engine.queue.send("Expand", [body], batch.cost_centre)
     if held is not None:
-        deps.engine.store.release(held)
+        deps.engine.store.release([held])
 
 
 # --- pause, resume, cancel -----------------------------------------------------------------------
@@ -241,7 +270,7 @@ def _changed(key: Key, change: Callable[[Batch], Batch], deps: Deps) -> Batch:
 
 
 def _must_be_under_way(batch: Batch, deps: Deps) -> None:
-    state = state_of(batch, submitted_of(batch, deps))
+    state = state_of(batch, submitted_of(batch, deps), deps)
     if state != "sending":
         told = "has gone already!" if state == "done" else f"is {state.replace('_', ' ')}!"
         raise refused("gone", told)

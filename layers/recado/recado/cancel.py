@@ -90,7 +90,7 @@ def _hurry(held: Held | None, deps: Deps) -> None:
     """What was cancelled goes to its end at once. Done again it finds nothing to do."""
     if held is not None:
         deps.engine.queue.send(held.queue, [held.body], held.group)
-        deps.engine.store.release(held)
+        deps.engine.store.release([held])
 
 
 # --- a message -----------------------------------------------------------------------------------

@@ -30,8 +30,7 @@ def tick(deps: Deps) -> None:
 def _hand_over(due: Sequence[Held], deps: Deps) -> None:
     for (queue, group), bodies in _by_group(due):
         deps.engine.queue.send(queue, bodies, group)
-    for held in due:
-        deps.engine.store.release(held)
+    deps.engine.store.release(due)
     count("held_released", len(due))
     follow("released", due)
 

@@ -12,7 +12,6 @@ import hmac
 import re
 import secrets
 import uuid
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -20,6 +19,7 @@ from msgspec import Struct
 from recado.errors import Invalid
 
 REPORT_KINDS = frozenset({"1", "2"})
+_LONGEST_URL = 2_048
 CALLBACK_METHODS = frozenset({"POST", "GET"})
 GET_FORMS = frozenset({"both", "body", "query"})
 _CURRENCY = re.compile("[A-Z]{3}")
@@ -33,6 +33,7 @@ class CostCentre(Struct, frozen=True, kw_only=True):
     created_at: float
     suspended: bool = False
     callback_url: str = ""
+    callback_by_customer: bool = False  # it has set that URL by itself: no private address is its
     callback_method: str = "POST"
     callback_get_form: str = "both"  # what a GET callback carries: JSON body, query string, both
     reports: tuple[str, ...] = ("1", "2")
@@ -153,11 +154,16 @@ def checked(cost_centre: CostCentre) -> CostCentre:
 
 
 def _is_http(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+    """Whether a courier can read it."""
+    from recado.addresses import place_of  # noqa: PLC0415 - few functions change settings
+
+    if len(url) > _LONGEST_URL:
         return False
+    try:
+        place_of(url.partition("#")[0].partition("?")[0])
+    except (ValueError, UnicodeError):
+        return False
+    return url.isprintable() and " " not in url
 
 
 @functools.lru_cache(maxsize=64)

@@ -126,6 +126,8 @@ def costcentre_update(deps: Deps, which: str, **switches: Any) -> dict[str, Any]
 def change(old: CostCentre, switches: dict[str, Any], deps: Deps) -> CostCentre:
     """The cost centre with other settings, kept. Raises Invalid, and Conflict where `old` is not
     what stands."""
+    if "callback_url" in switches:
+        switches = {"callback_by_customer": False, **switches}
     new = _switched(old, switches)
     _write(old, new, deps)
     if "callback_url" in switches:

@@ -22,6 +22,7 @@ from recado.observability import count, follow, follows
 from recado.replay import PAGE, reaching, replay
 from recado.report import abandoned, failed, given, next_owed
 from recado.retry import backoff
+from recado.settings import reaches_private
 from recado.wiring import Deps
 
 BUDGET = 20.0
@@ -146,7 +147,7 @@ def _request(telling: Telling, deps: Deps) -> Outgoing:
         telling.cost_centre,
         deps.engine.blobs,
         now=deps.clock(),
-        private_allowed=bool(deps.settings.private_callbacks),
+        private_allowed=reaches_private(deps.settings, telling.cost_centre),
     )
 
 

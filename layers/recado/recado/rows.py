@@ -4,17 +4,21 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
+from time import monotonic
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import asdict, replace
 
+from recado.bulk_file import Bulk, Rules, found_as
 from recado.costcentre import CostCentre
 from recado.doubles import doubles_in
 from recado.engine import Blobs
 from recado.errors import Invalid
 from recado.longlists import Stretch, message_id
+from recado.message import Batch, Key
 from recado.numbers import Numbering, NumberProblem, number_of
 from recado.recipients import Sized, sized
 from recado.submission import Recipient, Submission
@@ -22,7 +26,8 @@ from recado.tables import LONGEST_ROW, Table, bare, folded, no_column, read_rows
 from recado.wiring import Deps
 
 BLOCK = 4 * LONGEST_ROW  # bytes that are read at once
-_AT_ONCE = 100  # rows between two breaths
+BAD_QUOTES = "its quotes make no sense"
+_A_BREATH = 0.005  # seconds from one to the next; a row may take one of them, or a thousandth
 _SHOWN = 40  # characters of what can't be used
 _pieces = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]").finditer
 _NUMBER_PROBLEMS = {
@@ -63,6 +68,35 @@ def check_head(head: bytes, at_end: bool, text: str, column: str) -> None:
     for name in template_of(text).names:
         if name not in table.names:
             raise no_column(name, table)
+
+
+def rules_of(cost_centre: CostCentre) -> Rules:
+    """What a check made now goes by."""
+    return Rules(
+        fixed_lines=bool(cost_centre.fixed_lines),
+        international=cost_centre.international,
+        replace_accents=cost_centre.replace_accents,
+        max_segments=cost_centre.max_segments,
+    )
+
+
+def ruled(cost_centre: CostCentre, bulk: Bulk) -> CostCentre:
+    """The cost centre as it was when the file's check began: what was checked, and paid for, is
+    what is sent."""
+    return replace(cost_centre, **asdict(bulk.rules)) if bulk.rules else cost_centre
+
+
+def breather(deps: Deps) -> Callable[[], None]:
+    """To be called at each row: breathes whenever it is time to."""
+    last = monotonic()
+
+    def breathe() -> None:
+        nonlocal last
+        if monotonic() - last >= _A_BREATH:
+            deps.breathe()
+            last = monotonic()
+
+    return breathe
 
 
 class Plan(Struct, frozen=True):
@@ -116,7 +150,7 @@ def taken(content: bytes, at_end: bool, plan: Plan) -> Iterator[Taken]:
     column = plan.table.column
     for line, start, end, cells in read_rows(content, at_end, plan.table.delimiter):
         if not cells:
-            yield Taken(line, start, end, problem="its quotes make no sense")
+            yield Taken(line, start, end, problem=BAD_QUOTES)
             continue
         written = cells[column] if column < len(cells) else ""
         number = number_of(bare(written.strip()), plan.numbering)
@@ -171,14 +205,16 @@ def rows_from(
     assert listing is not None  # noqa: S101 - a table's submission has both
     assert batch_id is not None  # noqa: S101 - the same
     blobs = deps.engine.blobs
+    bulk = _bulk(Key(submission.cost_centre, batch_id), deps)
     table = table_in(listing.blob, listing.column, blobs)
-    plan = _plan_again(submission, table, cost_centre)
+    plan = _plan_again(submission, table, ruled(cost_centre, bulk))
     start = max(offset, table.start)
     block = block_of(listing.blob, start, BLOCK, blobs)
-    doubles = doubles_in(batch_id, start, start + len(block.content), blobs)
+    doubles = doubles_in(found_as(batch_id, bulk), start, start + len(block.content), blobs)
     recipients: list[Recipient] = []
     refused, used = 0, 0
-    for count, row in enumerate(taken(block.content, block.at_end, plan)):
+    breathe = breather(deps)
+    for row in taken(block.content, block.at_end, plan):
         if len(recipients) == most:
             return Stretch(recipients, refused, start + used, end=False)
         used = row.end
@@ -186,9 +222,15 @@ def rows_from(
             refused += 1
         elif row.number and start + row.start not in doubles:
             recipients.append(_recipient(row, batch_id, plan))
-        if count % _AT_ONCE == 0:
-            deps.breathe()
+        breathe()
     return Stretch(recipients, refused, start + used, end=block.at_end)
+
+
+def _bulk(key: Key, deps: Deps) -> Bulk:
+    record = deps.engine.store.records([key])[0]
+    assert isinstance(record, Batch)  # noqa: S101 - whoever reads a stretch has just had it
+    assert record.bulk is not None  # noqa: S101 - only a file's rows are read like this
+    return record.bulk
 
 
 def _plan_again(submission: Submission, table: Table, cost_centre: CostCentre) -> Plan:

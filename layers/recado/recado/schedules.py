@@ -159,9 +159,9 @@ def move(key: Key, to: float, deps: Deps) -> float:
         # Somebody else may have moved it to the very same date at the very same time.
         if written or _due(key.id, present) == new.due_at:
             break
-        store.release(new)
+        store.release([new])
     if written:
-        store.release(held)
+        store.release([held])
     count("schedules_moved")
     follow("moved", [key], due_at=iso(new.due_at))
     return new.due_at
@@ -191,7 +191,9 @@ def _moved(held: Held, record: Record | None, due: float, deps: Deps) -> tuple[H
         whole = _whole(changed, deps)
         size = changed.listing.count if changed.listing else len(whole.recipients)
         if changed.blob is not None:  # it says its date, too
-            changed = replace(changed, blob=f"submission-{held.id}-{version}")
+            # Named by it: a move that fails leaves a blob behind, which the next one must not
+            # write over, or what the failed one held would look like what is due.
+            changed = replace(changed, blob=f"submission-{held.id}-{round(due * 1_000_000)}")
             dated = replace(whole, due_at=due, expires_at=changed.expires_at)
             deps.engine.blobs.put(str(changed.blob), encode(dated).encode())
     new = replace(held, due_at=due, body=encode(changed))

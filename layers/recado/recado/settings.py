@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
+from recado.costcentre import CostCentre
 from recado.errors import Misconfigured
 
 
@@ -14,7 +15,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     retention_days: int = 90  # how long messages are kept, from their due date
     callback_hours: float = 24.0  # how long an unanswered report is tried
     private_callbacks: bool | None = None  # may callback URLs reach private addresses; None: no,
-    # but yes on a machine where the gateway itself listens on loopback alone
+    # but those that an operator has set may, where the gateway itself listens on loopback alone
+    loopback: bool = False  # it does so: what runs it knows, no variable says it
     counting_seconds: float = 15.0  # how long a tick of the clock counts usage at most
     public_base_url: str = ""  # where upstreams reach us; on AWS empty means the output CallbackUrl
     log_level: str = "INFO"
@@ -22,12 +24,19 @@ class Settings(Struct, frozen=True, kw_only=True):
     metrics_token: str = ""  # on a machine: who may read /metrics; empty: the machine itself
 
 
+def reaches_private(settings: Settings, cost_centre: CostCentre) -> bool:
+    """Whether this customer's callback URL may lead to a private address."""
+    if settings.private_callbacks is not None:
+        return settings.private_callbacks
+    return settings.loopback and not cost_centre.callback_by_customer
+
+
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """The settings in the environment. Raises Misconfigured, naming the variable."""
     given = {
         field: environment[f"RECADO_{field.upper()}"]
         for field in Settings.__struct_fields__
-        if f"RECADO_{field.upper()}" in environment
+        if field != "loopback" and f"RECADO_{field.upper()}" in environment
     }
     for name, value in given.items():
         try:

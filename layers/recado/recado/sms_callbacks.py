@@ -67,8 +67,11 @@ def _fresh(cost_centre: CostCentre, deps: Deps) -> CostCentre:
 
 
 def _set(url: str, cost_centre: CostCentre, deps: Deps) -> None:
+    present = _fresh(cost_centre, deps)
+    if url == present.callback_url and deps.engine.store.endpoint(cost_centre.id).state != "parked":
+        return  # clients set it at each start: nothing is to be opened, nor replayed, each time
     try:
-        change(_fresh(cost_centre, deps), {"callback_url": url}, deps)
+        change(present, {"callback_url": url, "callback_by_customer": True}, deps)
     except Invalid as error:
         detail = "deve ser um endereço http ou https"
         raise Refused(Refusal("url", "invalid", esme.RINVOPTPARAMVAL, detail)) from error

@@ -83,10 +83,15 @@ def remove(form: Form, cost_centre: CostCentre, deps: Deps) -> Answer:
         identifier, done = subject.key.id, Cancelled(done=1)
         if not subject.is_certain or (subject.line is not None and subject.line.refusal):
             raise Refused(Refusal("code", "gone", esme.RCANCELFAIL))
+        before = record_of(subject.key, deps)
         if subject.one_of_many:
             cancel_message(identifier, directcall.NAME, cost_centre, deps)
         else:
             done = cancel(identifier, directcall.NAME, cost_centre, deps)
+        # Done again all the same: the first time may have died half way.
+        if isinstance(before, Message | Batch) and before.state is State.DELETED:
+            # 010: "Identificador inexistente ou previamente cancelado".
+            raise Refused(Refusal("code", "gone", esme.RCANCELFAIL))
     counted = {"canceladas": done.done, "enviadas": done.gone} if done.counted else {}
     return directcall.answered(
         form, "remove", "Envio cancelado", callerid=subject.callerid, **counted

@@ -16,14 +16,14 @@ from recado.observability import count, log
 from recado.submission import Refusal
 from recado.wiring import Deps
 
-ATTEMPTS = 5  # a second, of one client
+ATTEMPTS = 5  # a second, at one client from one address
 
 
 def request_token(event: Event, deps: Deps) -> Answer:
     """The answer, whatever happens."""
     form = directcall.read(request_of(event))
     try:
-        return _token(form, deps)
+        return _token(form, event["requestContext"]["http"].get("sourceIp", ""), deps)
     except Refused as refused:
         count(f"refused_{refused.refusal.reason}")
         return directcall.token_refused(form, refused.refusal)
@@ -34,19 +34,20 @@ def request_token(event: Event, deps: Deps) -> Answer:
         return directcall.refused(Refusal("request", "fault", esme.RSYSERR), identifier, None, form)
 
 
-def _token(form: directcall.Form, deps: Deps) -> Answer:
-    client = _client(form, deps)
+def _token(form: directcall.Form, address: str, deps: Deps) -> Answer:
+    client = _client(form, address, deps)
     seconds = client.cost_centre.token_seconds
     token = tokens.issue(client.login.login, client.digest, deps.pepper, deps.clock(), seconds)
     count("tokens_issued")
     return directcall.token(form, token, seconds)
 
 
-def _client(form: directcall.Form, deps: Deps) -> Client:
+def _client(form: directcall.Form, address: str, deps: Deps) -> Client:
     """Who asks. Raises Refused."""
     login, secret = directcall.client_of(form)
-    # Counted before it is looked at: a guess that is right would stand out among the refused.
-    if not deps.engine.store.take(_bucket(login), 1, ATTEMPTS, deps.clock()):
+    # Counted before it is looked at: a guess that is right would stand out among the refused. By
+    # address, too: whoever guesses must not keep the customer out.
+    if not deps.engine.store.take(_bucket(login, address), 1, ATTEMPTS, deps.clock()):
         raise Refused(Refusal("rate", "rate", esme.RTHROTTLED))
     client = deps.directory.client(login, secret)
     if client is None or client.cost_centre.suspended:
@@ -54,6 +55,7 @@ def _client(form: directcall.Form, deps: Deps) -> Client:
     return client
 
 
-def _bucket(login: str) -> str:
+def _bucket(login: str, address: str) -> str:
     """One of 65,536: names that somebody makes up must not fill the memory."""
-    return f"token#{hashlib.sha256(login.encode()).hexdigest()[:4]}"
+    name = f"{address}\n{login}"
+    return f"token#{hashlib.sha256(name.encode()).hexdigest()[:4]}"

@@ -16,6 +16,8 @@ from msgspec import Struct
 from recado.errors import Invalid
 
 LONGEST_ROW = 64 * 1024  # bytes; a block that is read must hold more
+MOST_LINES = 50  # of a row with line breaks in its quotes
+LONGEST_LINES = 8 * 1024  # bytes of all its lines; so much at most is read for a quote left open
 NUMBER_COLUMNS = (
     "telefone",
     "celular",
@@ -103,7 +105,8 @@ def read_rows(content: bytes, at_end: bool, delimiter: str) -> Iterator[Row]:
 
 
 class _Lines:
-    """The lines of a row with quotes: as many as csv asks for, up to the longest row."""
+    """The lines of a row with quotes: as many as csv asks for, up to the most that a row may have.
+    (Its first has been measured.)"""
 
     def __init__(self, content: bytes, start: int, at_end: bool) -> None:
         self.end, self.count, self.is_short = start, 0, False
@@ -120,7 +123,7 @@ class _Lines:
         content, size = self._content, len(self._content)
         while self.end < size:
             end = content.find(b"\n", self.end) + 1
-            if end - self._start > LONGEST_ROW:
+            if self.count and self._is_too_long(end or size):
                 return
             if not end and not self._at_end:
                 break
@@ -128,7 +131,10 @@ class _Lines:
             self.end = end or size
             self.count += 1
             yield _decoded(raw)
-        self.is_short = not self._at_end and size - self._start <= LONGEST_ROW
+        self.is_short = not self._at_end and not self._is_too_long(size)
+
+    def _is_too_long(self, end: int) -> bool:
+        return self.count >= MOST_LINES or end - self._start > LONGEST_LINES
 
 
 # --- a file's beginning --------------------------------------------------------------------------

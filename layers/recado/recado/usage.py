@@ -2,7 +2,8 @@
 
 Counted from the records themselves, so that counting a day again gives what is true by then. The
 clock does it a page at a time: the day after, and once more when receipts can change nothing of it
-any more. A day that has not been counted yet is counted when somebody asks.
+any more: not before what was moved to a later day has come to its end. A day that has not been
+counted yet is counted when somebody asks.
 
 A message belongs to the day, in its cost centre's time zone, that its id says: when it was first
 due.
@@ -19,7 +20,7 @@ from recado.configuration import cost_centres
 from recado.costcentre import CostCentre, zone
 from recado.engine import Usage
 from recado.errors import Refused
-from recado.message import Message, Record
+from recado.message import Batch, Message, Record, State, is_final
 from recado.submission import Refusal
 from recado.wiring import Deps
 
@@ -28,6 +29,7 @@ PAGE = 200
 _LOOK_BACK = 35  # days: what was not counted because the clock stood still is made up for
 _NAME = "usage"
 _HOUR = 3600.0
+_DAY = 86_400.0
 _LATE = timedelta(hours=1)  # after midnight, for what was sent just before it
 _ONE_DAY = timedelta(days=1)
 
@@ -41,6 +43,10 @@ class Counted(Struct):
         key = (message.connector, str(message.state))
         messages, segments, units = self.sums.get(key, (0, 0, 0))
         self.sums[key] = (messages + 1, segments + message.segments, units + message.units)
+
+    def wait(self) -> None:
+        """Notes that messages of this day are still to come: a row of none that are SCHEDULED."""
+        self.sums.setdefault(("", str(State.SCHEDULED)), (0, 0, 0))
 
     def rows(self) -> tuple[tuple[str, str, int, int, int], ...]:
         return tuple((*key, *sums) for key, sums in sorted(self.sums.items()))
@@ -73,6 +79,8 @@ def counted(usage: Usage, records: list[Record]) -> Usage:
     for record in records:
         if isinstance(record, Message):
             sums.add(record)
+        elif isinstance(record, Batch) and record.state in (State.SCHEDULED, State.PAUSED):
+            sums.wait()
     return replace(usage, rows=sums.rows(), after=records[-1].id)
 
 
@@ -90,8 +98,9 @@ def usage_of(
         found = kept.get(str(day))
         if found is None or found.after:
             found = _counted_now(cost_centre, day, deps, until)
-        if found.rows:
-            yield replace(found, after="")
+        rows = tuple(row for row in found.rows if row[2])
+        if rows:
+            yield replace(found, rows=rows, after="")
         day += _ONE_DAY
 
 
@@ -131,26 +140,61 @@ def _counted_on(cost_centre: CostCentre, usage: Usage, until: float, deps: Deps)
         if deps.clock() >= until:
             return usage
         deps.breathe()
+    if usage.final and _waits(usage) and _age(day, cost_centre, deps) < _longest(deps):
+        # Each time it rests for longer: a day of millions is not counted again and again.
+        age = _age(day, cost_centre, deps)
+        deps.resting[_rest_of(usage)] = deps.clock() + age * _DAY / 4
+        usage = replace(usage, final=False)
     return replace(usage, after="")
+
+
+def _waits(usage: Usage) -> bool:
+    """Whether something of it has not come to its end."""
+    return not all(is_final(State(row[1])) for row in usage.rows)
+
+
+def _longest(deps: Deps) -> int:
+    """The age in days at which nothing is waited for: a message is moved by a third of the
+    retention at most (recado.schedules)."""
+    return deps.settings.retention_days // 3 + FINAL_AFTER
+
+
+def _rest_of(usage: Usage) -> str:
+    return f"{_NAME} {usage.cost_centre} {usage.day}"
+
+
+def _here(cost_centre: CostCentre, deps: Deps) -> date:
+    """The day there; until a while after midnight it is still the one before."""
+    return (datetime.fromtimestamp(deps.clock(), zone(cost_centre.time_zone)) - _LATE).date()
+
+
+def _age(day: date, cost_centre: CostCentre, deps: Deps) -> int:
+    return (_here(cost_centre, deps) - day).days
 
 
 def _due(deps: Deps) -> Iterator[tuple[CostCentre, Usage]]:
     """What is to be counted, as far as it has come. `final` says of what is under way already that
     it began when nothing could change any more."""
     # What was counted while its records stood must not be counted again without them.
-    oldest = max(min(_LOOK_BACK, deps.settings.retention_days - 1), 1)
+    back = max(_LOOK_BACK, _longest(deps) + 1)
+    oldest = max(min(back, deps.settings.retention_days - 1), 1)
     for cost_centre in cost_centres(deps):
-        now = datetime.fromtimestamp(deps.clock(), zone(cost_centre.time_zone)) - _LATE
-        last = now.date() - _ONE_DAY
-        first = now.date() - timedelta(days=oldest)
+        here = _here(cost_centre, deps)
+        last = here - _ONE_DAY
+        first = here - timedelta(days=oldest)
         day = max(first, today(cost_centre, cost_centre.created_at))
         usages = deps.engine.store.usages(cost_centre.id, str(day), str(last))
         kept = {usage.day: usage for usage in usages}
         while day <= last:
-            final = (now.date() - day).days >= FINAL_AFTER
+            final = (here - day).days >= FINAL_AFTER
             found = kept.get(str(day))
-            if found is None or (final and not found.final):
-                yield cost_centre, Usage(cost_centre.id, str(day), (), final=final)
+            anew = Usage(cost_centre.id, str(day), (), final=final)
+            if found is None or (final and not found.final and _may_be_final(found, deps)):
+                yield cost_centre, anew
             elif found.after:
                 yield cost_centre, found
             day += _ONE_DAY
+
+
+def _may_be_final(usage: Usage, deps: Deps) -> bool:
+    return deps.clock() >= deps.resting.get(_rest_of(usage), 0.0)

@@ -25,6 +25,7 @@ from recado.errors import Refused
 from recado.http import Request
 from recado.submission import Refusal
 
+_LARGE = 65_536  # bytes of a field as it is sent; more has only a list of numbers
 MAX_FIELDS = 10_000  # of an urlencoded body or a query string
 MAX_PARTS = 1_000
 MAX_PART_BYTES = 64 * 1024 * 1024  # a body is bounded long before by who hands it to us
@@ -169,11 +170,31 @@ def _urlencoded(data: bytes, charset: str = "") -> Iterator[tuple[str, Value]]:
     for piece in data.split(b"&"):
         name, _, value = piece.partition(b"=")
         if name.strip():
+            _may_be_so_large(name, value)
             yield _unquoted(name, charset).strip(), _unquoted(value, charset)
 
 
+def _may_be_so_large(name: bytes, value: bytes) -> None:
+    """Lists of numbers alone are large: to unquote megabytes takes hundreds of them."""
+    if len(name) > _LARGE or (len(value) > _LARGE and not name.strip().startswith(b"destino")):
+        raise Refused(Refusal("body", "large", esme.RINVCMDLEN))
+
+
 def _unquoted(quoted: bytes, charset: str) -> str:
-    return text_of(unquote_to_bytes(quoted.replace(b"+", b" ")), charset)
+    slices = [quoted] if len(quoted) <= _LARGE else _slices(quoted)
+    plain = b"".join(unquote_to_bytes(piece.replace(b"+", b" ")) for piece in slices)
+    return text_of(plain, charset)
+
+
+def _slices(quoted: bytes) -> Iterator[bytes]:
+    """Pieces that cut no %41 in two."""
+    start = 0
+    while start < len(quoted):
+        end = start + _LARGE
+        mark = quoted.rfind(b"%", max(end - 2, start), end)
+        end = mark if start < mark < end else end
+        yield quoted[start:end]
+        start = end
 
 
 # --- JSON ----------------------------------------------------------------------------------------

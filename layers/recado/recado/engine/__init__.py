@@ -146,8 +146,9 @@ class Store(Protocol):
     def due(self, now: float, limit: int) -> list[Held]:
         """Up to `limit` held messages that are due, the longest due first."""
 
-    def release(self, held: Held) -> None:
-        """Forgets a held message: it was put on its queue, or taken back."""
+    def release(self, held: Sequence[Held]) -> None:
+        """Forgets held messages: they were put on their queues, or taken back. Repeatable. Where
+        it fails, any of them may have been forgotten."""
 
     def held(self, due_at: float, identifier: str) -> Held | None:
         """The held message of that id and due date."""

@@ -203,7 +203,7 @@ class DynamoDBStore:
     def due(self, now: float, limit: int) -> list[Held]:
         return self._held.due(now, limit)
 
-    def release(self, held: Held) -> None:
+    def release(self, held: Sequence[Held]) -> None:
         self._held.release(held)
 
     def held(self, due_at: float, identifier: str) -> Held | None:

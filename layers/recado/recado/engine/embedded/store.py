@@ -161,8 +161,9 @@ class EmbeddedStore:
         )
         return [Held(*row) for row in rows]
 
-    def release(self, held: Held) -> None:
-        self._db.write("DELETE FROM held WHERE due_at = ? AND id = ?", (held.due_at, held.id))
+    def release(self, held: Sequence[Held]) -> None:
+        keys = [(one.due_at, one.id) for one in held]
+        self._db.write_many("DELETE FROM held WHERE due_at = ? AND id = ?", keys)
         self._db.touched()
 
     def held(self, due_at: float, identifier: str) -> Held | None:
