@@ -405,6 +405,10 @@ def test_a_file_is_checked_again_where_the_settings_have_changed(world: World) -
     found = _shown(world, identifier)
     counted = [found[name] for name in ("state", "good", "duplicates", "bad_rows", "bad")]
     assert counted == ["checked", 2, 1, 0, []]
+    of_each = [
+        world.bare.blobs.size(f"numbers-0-{name}") for name in (identifier, f"1-{identifier}")
+    ]
+    assert of_each == [4 + 2 * 17, 4 + 3 * 17]  # a blob never changes
     _act(world, identifier, "/check")  # nothing has changed since
     _act(world, identifier, "/send")
     world.drain()
@@ -474,7 +478,7 @@ def test_a_page_of_lists_is_found_among_many_other_batches(
     made = []
     for n in range(600):
         world.now += 1.0 if n % 3 else 0.001
-        if n % 50 == 0:
+        if n % 50 == 0 or 200 < n < 260:
             made.append(_open(world))
         _other_batch(world)
     made.append(_open(world, send_at=_in_days(world, 80)))

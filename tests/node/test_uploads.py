@@ -289,11 +289,11 @@ def test_an_upload_that_fails_while_it_can_not_keep_up_is_refused_at_once(
 ) -> None:
     async def scene() -> None:
         async with _door(tmp_path) as door, _no_disk() as go_on:
-            door.folder.write_text("where the directory should be")
             size = 8_000_000
             head = _head(door.url, f"Content-Length: {size + 1}")
             told = asyncio.ensure_future(_spoken(door, head + bytes(size)))
             await _seen(lambda: any(upload.full for upload in door.begun))
+            door.folder.write_text("where the directory should be")
             go_on()
             assert (await told).startswith(b"HTTP/1.1 500 ")
 
@@ -302,10 +302,12 @@ def test_an_upload_that_fails_while_it_can_not_keep_up_is_refused_at_once(
 
 def test_an_upload_that_failed_takes_no_more(tmp_path: Path, runner: asyncio.Runner) -> None:
     async def scene() -> None:
-        async with _door(tmp_path) as door:
-            door.folder.write_text("where the directory should be")
+        async with _door(tmp_path) as door, _no_disk() as go_on:
             reader, writer = await asyncio.open_connection("127.0.0.1", door.server.port)
             writer.write(_head(door.url, "Content-Length: 1000000") + b"x")
+            await _seen(lambda: bool(door.begun))
+            door.folder.write_text("where the directory should be")
+            go_on()
             await _seen(lambda: any(upload.failed for upload in door.begun))
             writer.write(b"x")
             told = await asyncio.wait_for(reader.read(), 20)
@@ -321,13 +323,11 @@ def test_an_upload_for_which_the_disk_has_no_time_is_refused_in_the_end(
 ) -> None:
     async def scene() -> None:
         limits = Limits(body_seconds=0.2)
-        async with _door(tmp_path, limits) as door, _no_disk() as go_on:
+        async with _door(tmp_path, limits) as door, _no_disk():
             size = 3_000_000
             head = _head(door.url, f"Content-Length: {size}")
             told = await _spoken(door, head + bytes(size))
             assert told.startswith(b"HTTP/1.1 503 ")
-            go_on()
-        assert not door.files()
 
     runner.run(scene())
 
