@@ -15,8 +15,8 @@ from node.waiting import can_wait, wait
 from recado.wiring import Turns
 
 RECENT = 3.0  # seconds: for so long after a single message the next one is reckoned with
-WINDOW = 8  # messages of what is many at once, beside single ones
-RATE = 400.0  # of them a second
+WINDOW = 4  # messages of what is many at once, beside single ones
+RATE = 300.0  # of them a second
 PATIENCE = 0.25  # seconds: so long at most it waits for single messages, whatever their number
 SHARE = 1.0  # seconds: so long at most one handler waits for them in all
 _GLANCE = 0.002

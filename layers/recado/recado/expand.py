@@ -49,8 +49,10 @@ def _whole(body: str, deps: Deps) -> Submission:
 
 
 def _send(packets: Sequence[Packet], submission: Submission, deps: Deps) -> None:
-    deps.breathe()
-    bodies = [encode(packet) for packet in packets]
+    bodies = []
+    for packet in packets:
+        bodies.append(encode(packet))
+        deps.breathe()
     deps.engine.queue.send("SubmitBulk", bodies, submission.cost_centre)
     if follows():
         extra = {"correlation_id": submission.batch_id, "packets": len(packets)}

@@ -22,6 +22,7 @@ from recado.wiring import Deps
 STRETCH = 1_000  # recipients a step
 _BYTES_A_NUMBER = 17  # E.164's fifteen digits, a line break, and one to spare
 _PROGRESS_DAYS = 90.0
+_AT_ONCE = 200  # between two breaths: a millisecond
 CLOSED = 1 << 62  # the offset of a cancelled list: nothing of it is put into packets any more
 
 
@@ -53,7 +54,11 @@ def numbers_from(submission: Submission, offset: int, deps: Deps) -> Stretch:
     taken = [line for line in lines[:STRETCH] if line]
     used = sum(len(line) + 1 for line in lines[:STRETCH])
     batch_id = submission.batch_id
-    recipients = [Recipient(id=message_id(batch_id, number), to=number) for number in taken]
+    recipients: list[Recipient] = []
+    for start in range(0, len(taken), _AT_ONCE):
+        some = taken[start : start + _AT_ONCE]
+        recipients += [Recipient(id=message_id(batch_id, number), to=number) for number in some]
+        deps.breathe()
     return Stretch(recipients, 0, offset + used, end and len(lines) <= STRETCH)
 
 
