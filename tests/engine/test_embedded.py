@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
@@ -812,6 +813,7 @@ def test_expiring_a_day_of_keys_goes_in_steps(plain: Node) -> None:
 
 _CLAIMING = """
 import sys
+import time
 from pathlib import Path
 from recado.engine.embedded import claim_directory
 lock = claim_directory(Path(sys.argv[1]))
@@ -1013,6 +1015,19 @@ def test_the_key_decides_whose_upload_urls_are_good(tmp_path: Path) -> None:
     assert not opened(None).may_upload(*given, START)
     by_chance = _signed(opened(None).upload_url("list-1", 60))
     assert not opened(None).may_upload(*by_chance, START)
+
+
+def test_a_draft_that_nobody_has_written_to_for_a_day_is_removed(tmp_path: Path) -> None:
+    now = [time.time()]
+    blobs = DirectoryBlobs(tmp_path / "blobs", lambda: now[0])
+    blobs.put("kept", b"content")
+    writer = blobs.writer("upload")
+    writer.write(b"half of a file")
+    writer._file.close()  # its writer dies
+    assert blobs.expire(0.0) == 0
+    now[0] += 90_000.0
+    assert blobs.expire(0.0) == 1
+    assert [path.name for path in (tmp_path / "blobs").glob("*/*")] == ["kept"]
 
 
 def test_blobs_written_before_a_time_are_removed_and_only_those(tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ UPLOADS = "/upload/"
 # So that a name is a file's name anywhere, and goes into a URL as it is.
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9_-](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9_-])?")
 _KEY_BYTES = 32
+_DRAFT = ".draft"
 _DRAFT_BYTES = 6
+_DRAFT_SECONDS = 86_400.0  # whoever wrote it has died
 _SYNCED_AT_ONCE = 8 * 1024 * 1024
 
 
@@ -30,7 +32,7 @@ class BlobWriter:
         self._path, self._root = path, root
         path.parent.mkdir(parents=True, exist_ok=True)
         # No blob's name, and no other writer's: of two at once each writes its own.
-        self._draft = path.with_name(f".{path.name}.{secrets.token_hex(_DRAFT_BYTES)}.draft")
+        self._draft = path.with_name(f".{path.name}.{secrets.token_hex(_DRAFT_BYTES)}{_DRAFT}")
         self._file = self._draft.open("wb")
         self._unsynced = 0
 
@@ -133,12 +135,14 @@ class DirectoryBlobs:
     # --- what is old -----------------------------------------------------------------------------
 
     def expire(self, before: float) -> int:
-        """Removes the blobs written before that time: how many. Never sooner: a backup that runs
-        meanwhile copies the files after the rows that name them."""
-        gone = 0
+        """Removes the blobs written before that time, and drafts that nobody has written to for a
+        day: how many. Never sooner: a backup that runs meanwhile copies the files after the rows
+        that name them."""
+        gone, forgotten = 0, self._clock() - _DRAFT_SECONDS
         for path in self._folder.glob("*/*"):
+            end = max(before, forgotten) if path.suffix == _DRAFT else before
             with suppress(FileNotFoundError):  # a draft that has got its name meanwhile
-                if path.stat().st_mtime < before:
+                if path.stat().st_mtime < end:
                     path.unlink()
                     gone += 1
         return gone
