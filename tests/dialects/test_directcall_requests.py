@@ -11,7 +11,8 @@ import pytest
 from recado.costcentre import CostCentre
 from recado.dialects import directcall
 from recado.dialects.directcall import Form, Order
-from recado.dialects.directcall_forms import MAX_FIELDS, MAX_PARTS
+from recado.dialects.directcall_forms import MAX_FIELDS
+from recado.dialects.directcall_multipart import MAX_PARTS
 from recado.errors import Refused
 from recado.http import Request
 from recado.numbers import number_of

@@ -6,19 +6,12 @@ type; those of the older pages put it into the query string.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TypeAlias
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 from msgspec import Raw, Struct
-from multipart import (
-    MultipartError,
-    MultipartSegment,
-    ParserLimitReached,
-    PushMultipartParser,
-    parse_options_header,
-)
 
 from recado import esme
 from recado.errors import Refused
@@ -27,9 +20,6 @@ from recado.submission import Refusal
 
 _LARGE = 65_536  # bytes of a field as it is sent; more has only a list of numbers
 MAX_FIELDS = 10_000  # of an urlencoded body or a query string
-MAX_PARTS = 1_000
-MAX_PART_BYTES = 64 * 1024 * 1024  # a body is bounded long before by who hands it to us
-_MAX_BOUNDARY = 200  # RFC 2046 allows 70
 
 Value: TypeAlias = str | list[str]  # a list is an array: in JSON one may be long
 Pairs: TypeAlias = list[tuple[str, Value]]
@@ -114,9 +104,13 @@ def _read_body(request: Request, into: _Content) -> None:
     body = request.body
     if not body.strip():
         return
-    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    # Few functions read forms: the others need not import what parses them.
+    from recado.dialects import directcall_multipart  # noqa: PLC0415 - see above
+
+    kind, options = directcall_multipart.options_of(request.headers.get("content-type", ""))
     if kind == "multipart/form-data":
-        _read_multipart(body, options.get("boundary", ""), into)
+        boundary = options.get("boundary", "")
+        directcall_multipart.read_parts(body, boundary, into.pairs, into.files)
         return
     if kind.endswith(("/json", "+json")):
         into.pairs.extend(_json_pairs(body))
@@ -241,41 +235,3 @@ def _json_text(name: str, content: bytes) -> str:
     if content.startswith((b"[", b"{")):
         raise Refused(Refusal(name, "type", esme.RINVCMDLEN, "deve ser um texto"))
     return content.decode()
-
-
-# --- multipart -----------------------------------------------------------------------------------
-
-
-def _read_multipart(body: bytes, boundary: str, into: _Content) -> None:
-    """RFC 7578. Nothing of a body that ends too soon is used but its format: half a list of
-    numbers is not what its customer meant to send."""
-    try:
-        for segment, content in _segments(body, boundary):
-            # Header bytes stand here one a character, and are UTF-8 as a rule.
-            name = text_of((segment.name or "").encode("latin-1", "replace")).strip()
-            if segment.filename is not None:
-                into.files[name] = content
-            elif name:
-                into.pairs.append((name, text_of(content, segment.charset or "")))
-    except ParserLimitReached as error:
-        raise Refused(Refusal("body", "large", esme.RINVCMDLEN)) from error
-    except MultipartError as error:
-        detail = "não é multipart/form-data válido"
-        raise Refused(Refusal("body", "type", esme.RINVCMDLEN, detail)) from error
-
-
-def _segments(body: bytes, boundary: str) -> Iterable[tuple[MultipartSegment, bytes]]:
-    segment, pieces = None, list[bytes]()
-    with PushMultipartParser(
-        boundary.encode("latin-1", "replace")[:_MAX_BOUNDARY],
-        max_segment_size=MAX_PART_BYTES,
-        max_segment_count=MAX_PARTS,
-        header_charset="latin-1",
-    ) as parser:
-        for event in parser.parse(body):
-            if isinstance(event, MultipartSegment):
-                segment, pieces = event, []
-            elif event:
-                pieces.append(event)
-            elif segment is not None:
-                yield segment, b"".join(pieces)
