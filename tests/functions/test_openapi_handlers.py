@@ -192,6 +192,9 @@ def test_an_example_of_directcalls_is_answered_as_it_is_described(world: World, 
         _, told = ask(world, name, f"{path}?{urlencode(given | known)}")
         assert told["status"] == "ok"
     for media, body in examples_of(name):
+        if name == "removeSmsByPost":  # what was removed once can't be removed again
+            _, again = ask(world, "sendSms", "/sms/send", examples_of("sendSms")[0][1])
+            known = {"code": again["callerid"]}
         present = body | known if "code" in body else body
         told = ask(world, name, path, present, media)[1]
         assert told["status"] == "ok", told
