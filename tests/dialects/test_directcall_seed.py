@@ -7,6 +7,8 @@ linha foi adicionada" and the like.
 
 import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +17,26 @@ from recado import account_operations, operations
 from recado.amounts import shown_amount
 from recado.dialects.directcall_words import CODES
 from tests.dialects.directcall_world import BASE, client_of, sending, the_record
+from tests.support.aws_world import AwsWorld
 from tests.support.directcall_clients import JsonClient, prepared
 from tests.support.world import World
 
 GOOD, OTHER, THIRD = "5534998887755", "5541999792010", "5541999792030"
 FIXED = "554130600300"
 ORDER = ["api", "modulo", "status", "codigo", "msg"]
+
+
+@pytest.fixture(params=["one machine", "AWS"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """A world with a cost centre "ana", on each engine."""
+    if request.param == "AWS":
+        with AwsWorld(tmp_path) as aws:
+            yield aws.as_world()
+        return
+    made = World(tmp_path)
+    made.cost_centre()
+    yield made
+    made.close()
 
 
 def csv(content: str) -> dict[str, Any]:
