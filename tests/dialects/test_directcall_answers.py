@@ -51,7 +51,7 @@ def xml(answer: Answer) -> ElementTree.Element:
 def sent(*refusals: Refusal | None, **fields: str) -> Answer:
     """The answer to a request whose recipients fared so; of none: as at a repeat."""
     asked = form(**fields)
-    order = directcall.send_order(asked, ANA, 0.0, lambda: None)
+    order = directcall.send_order(asked, ANA, lambda: None)
     recipients = [
         Recipient(id=str(n), as_written=wish.destination, refusal=refusal)
         for n, (wish, refusal) in enumerate(zip(order.ask.wishes, refusals, strict=False))
@@ -304,7 +304,7 @@ def test_an_error_has_its_code_and_only_ours_an_http_status(
 def test_an_error_names_the_field_as_directcall_does(fields: dict[str, str], message: str) -> None:
     asked = form(**fields)
     with pytest.raises(Refused) as caught:
-        directcall.send_order(asked, ANA, 0.0, lambda: None)
+        directcall.send_order(asked, ANA, lambda: None)
     assert content(directcall.refused(caught.value.refusal, ID, ANA, asked))["msg"] == message
 
 

@@ -101,7 +101,7 @@ def check(form: Form, cost_centre: CostCentre) -> None:
         except Refused as refused:
             is_refused(refused.refusal, cost_centre, form)
     try:
-        order = directcall.send_order(form, cost_centre, 0.0, lambda: None)
+        order = directcall.send_order(form, cost_centre, lambda: None)
     except Refused as refused:
         is_refused(refused.refusal, cost_centre, form)
         return

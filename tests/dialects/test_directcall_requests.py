@@ -63,7 +63,7 @@ def with_file(content: bytes, **fields: str) -> Form:
 def order(
     of: Form, cost_centre: CostCentre = ANA, breathe: Callable[[], None] = lambda: None
 ) -> Order:
-    return directcall.send_order(of, cost_centre, 0.0, breathe)
+    return directcall.send_order(of, cost_centre, breathe)
 
 
 def refusal(of: Form, cost_centre: CostCentre = ANA) -> Refusal:

@@ -96,7 +96,7 @@ def batch(request: Request, cost_centre: CostCentre, deps: Deps) -> Answer:
 
 def sms(form: directcall.Form, cost_centre: CostCentre, deps: Deps) -> Answer:
     """POST /sms/send."""
-    order = directcall.send_order(form, cost_centre, deps.clock(), deps.breathe)
+    order = directcall.send_order(form, cost_centre, deps.breathe)
     accepted = accept(order.ask, cost_centre, directcall.NAME, deps)
     deps.engine.store.put_refs([directcall.reference(cost_centre.id, accepted.id)])
     return directcall.sent(form, order, accepted.id, accepted.recipients)

@@ -54,12 +54,7 @@ def refuse(field: str, reason: str, code: str, detail: str = "") -> Refused:
     return Refused(Refusal(field, reason, code, detail))
 
 
-def send_order(
-    form: Form,
-    cost_centre: CostCentre,
-    now: float,  # noqa: ARG001 - of every dialect's orders; `accept` compares cron with it
-    breathe: Callable[[], None],
-) -> Order:
+def send_order(form: Form, cost_centre: CostCentre, breathe: Callable[[], None]) -> Order:
     """What a request to /sms/send asks. Calls `breathe` between stretches of a long list. Raises
     Refused, and refuses a request whole only for what all its recipients share, or where it has
     no recipient at all."""
