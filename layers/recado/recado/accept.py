@@ -178,6 +178,8 @@ def _submission(
         batch_id=identifier if ask.batch else None,
         voice=ask.voice,
         source=ask.source,
+        udh=ask.udh,
+        registered=ask.registered,
         fields=ask.fields,
         price=price_of(cost_centre, voice=ask.voice),
     )

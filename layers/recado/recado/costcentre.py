@@ -22,6 +22,9 @@ REPORT_KINDS = frozenset({"1", "2"})
 _LONGEST_URL = 2_048
 CALLBACK_METHODS = frozenset({"POST", "GET"})
 GET_FORMS = frozenset({"both", "body", "query"})
+METHODS = frozenset({"http", "smpp"})
+REPORTS_BY = frozenset({"origin", "http", "smpp"})
+SMPP_ALPHABETS = frozenset({"gsm", "latin1"})
 _CURRENCY = re.compile("[A-Z]{3}")
 
 
@@ -54,6 +57,12 @@ class CostCentre(Struct, frozen=True, kw_only=True):
     currency: str = "BRL"  # what its prices and its balance are in (ISO 4217)
     token_seconds: int = 3600  # how long an access token of Directcall's API opens
     impediments_ok: bool = False  # impediments are answered with HTTP 200
+    sends_by: tuple[str, ...] = ("http", "smpp")  # the ways by which it may send
+    reports_by: str = "origin"  # where reports and replies go: the way their message came, or one
+    smpp_binds: int = 4  # at once
+    smpp_window: int = 64  # PDUs of its own without an answer, and of ours
+    smpp_alphabet: str = "gsm"  # what its data_coding 0 means
+    smpp_addresses: tuple[str, ...] = ()  # from where it may bind (CIDR); empty: from anywhere
     version: int = 0
 
 
@@ -125,6 +134,8 @@ _RANGES = {
     "voice_price": (0, 1_000_000_000),
     "low_balance": (0, 1_000_000_000_000),
     "token_seconds": (60, 86_400),
+    "smpp_binds": (1, 1_000),
+    "smpp_window": (1, 1_000),
 }
 
 

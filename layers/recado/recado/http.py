@@ -54,7 +54,11 @@ def json_answer(status: int, body: str, headers: Mapping[str, str] | None = None
 
 
 class Outgoing(Struct, frozen=True):
-    """A request of ours to a customer or an upstream. Redirects are never followed."""
+    """A request of ours to a customer or an upstream. Redirects are never followed.
+
+    By a bind (SMPP) it is one PDU: `url` is "smpp:<connector>", `body` the framed request with any
+    sequence number; what comes back is `Reached` with the command_status and the body of its
+    response, or `Unreached`."""
 
     method: str
     url: str

@@ -39,6 +39,8 @@ def queued(packet: Packet, recipient: Recipient) -> Message:
         units=recipient.units if own else packet.units,
         voice=packet.voice,
         source=packet.source,
+        udh=packet.udh,
+        registered=packet.registered,
         fields=packet.fields,
         price=packet.price,
         reference=recipient.reference,

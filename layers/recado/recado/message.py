@@ -100,12 +100,16 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="messag
     units: int = 0
     voice: bool = False
     source: str = ""
+    udh: str = ""  # what its customer wrote before the text, in hexadecimal: it is one part of many
+    registered: int | None = None  # registered_delivery, where it came by SMPP
     fields: dict[str, str] = {}
     price: int = 0  # of a unit, where it was paid in advance
     reference: str | None = None
     batch_id: str | None = None
     connector: str = ""
     upstream_ids: tuple[str, ...] = ()
+    parts: int = 0  # the SMS that its connector makes of it, where it splits: each has its id
+    delivered: tuple[str, ...] = ()  # of those ids, the ones that were delivered
     claim: str = ""  # the token of who is submitting it
     claimed_until: float = 0.0
     submits: int = 0  # how often an upstream was asked; above 1 it may have been doubled
@@ -153,6 +157,9 @@ class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="reply"):
     reference: str | None = None
     batch_id: str | None = None  # of that message
     destination: str = ""  # what it was sent to, where the upstream says so
+    by_smpp: bool = False  # the message that it answers came by SMPP
+    pieces: dict[str, str] = {}  # of a long one that has not come whole: its parts, by number
+    of: int = 0  # how many there are
     reports: tuple[Report, ...] = ()
     version: int = 0
 

@@ -54,6 +54,8 @@ class Submission(Struct, frozen=True, omit_defaults=True):
     units: int = 0  # what it costs its customer, in SMS as its dialect counts them
     voice: bool = False  # spoken, not written
     source: str = ""  # who it is from, where the customer says so: a number or a word
+    udh: str = ""  # the user data header of one part of a long text, in hexadecimal
+    registered: int | None = None  # registered_delivery, where it came by SMPP
     fields: dict[str, str] = {}  # what the customer wants back in its reports
     price: int = 0  # of a unit, in ten-thousandths of the currency; 0: nothing was charged for it
     blob: str | None = None  # where the recipients lie, when they are too many to travel in line
@@ -76,6 +78,8 @@ class Packet(Struct, frozen=True, omit_defaults=True):
     units: int = 0
     voice: bool = False
     source: str = ""
+    udh: str = ""
+    registered: int | None = None
     fields: dict[str, str] = {}
     price: int = 0
     bulk: bool = False  # its batch may be paused or cancelled while it is under way
@@ -97,6 +101,8 @@ def packet_of(submission: Submission, recipients: Iterable[Recipient]) -> Packet
         units=submission.units,
         voice=submission.voice,
         source=submission.source,
+        udh=submission.udh,
+        registered=submission.registered,
         fields=submission.fields,
         price=submission.price,
         bulk=submission.listing is not None,

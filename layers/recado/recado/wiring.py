@@ -13,6 +13,7 @@ from recado.directory import Directory
 from recado.engine import Engine
 from recado.errors import Misconfigured
 from recado.http import Exchange, Outgoing, Reached, Unreached
+from recado.keyring import NO_KEYS, Keyring
 from recado.message import Key
 from recado.routing import Routing
 from recado.settings import Settings, read_settings
@@ -33,6 +34,21 @@ class Turns(Struct, frozen=True):
 ALONE = Turns(lambda: None, lambda: sys.maxsize)  # nobody else is there: a Lambda, or a test
 
 
+class Bell:
+    """Rung when mail has come for a cost centre; heard by whoever holds its binds, if that is this
+    process."""
+
+    def __init__(self) -> None:
+        self.heard: Callable[[str], None] = _nobody
+
+    def ring(self, cost_centre: str) -> None:
+        self.heard(cost_centre)
+
+
+def _nobody(_: str) -> None:
+    """On Lambda nobody listens: the SMPP service looks into its customers' mailboxes by itself."""
+
+
 class Deps(Struct, frozen=True):
     """What the line works with."""
 
@@ -44,6 +60,9 @@ class Deps(Struct, frozen=True):
     clock: Callable[[], float]
     read_pepper: Callable[[], bytes]
     turns: Turns
+    holds_binds: bool  # this process speaks SMPP to upstreams; else what goes there is handed on
+    keyring: Keyring
+    bell: Bell
     telling: set[Key]  # records whose report is on its way from this environment
     resting: dict[str, float]  # what need not be done again before that time
     failing: dict[str, set[str]]  # by cost centre, the records that its endpoint failed at in a row
@@ -68,6 +87,9 @@ def assemble(
     settings: Settings,
     clock: Callable[[], float],
     turns: Turns = ALONE,
+    *,
+    holds_binds: bool = False,
+    keyring: Keyring = NO_KEYS,
 ) -> Deps:
     """The dependencies over an engine. A pepper that has to be fetched is fetched once, when it is
     first needed."""
@@ -81,6 +103,9 @@ def assemble(
         clock=clock,
         read_pepper=read_pepper,
         turns=turns,
+        holds_binds=holds_binds,
+        keyring=keyring,
+        bell=Bell(),
         telling=set(),
         resting={},
         failing={},

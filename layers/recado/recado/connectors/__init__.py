@@ -20,6 +20,8 @@ class Abilities(Struct, frozen=True):
     gsm7_sizes: tuple[int, int] = (160, 153)  # septets of a single segment, and of one of several
     ucs2_sizes: tuple[int, int] = (70, 67)
     speaks: bool = False  # it can say a text on the telephone (voice)
+    splits: bool = False  # we split long texts for it: each segment is submitted, and has its id
+    over_bind: bool = False  # it is reached by a session that a process has to hold (SMPP)
 
 
 class Setting(Struct, frozen=True):
@@ -27,6 +29,7 @@ class Setting(Struct, frozen=True):
 
     meaning: str  # one line for the person who sets it, with an example
     needed: bool = False
+    secret: bool = False  # kept where secrets are, and never shown
     form: str = ".+"  # a regular expression that its value matches in full
 
 
@@ -40,6 +43,7 @@ class Upstream(Struct, frozen=True, kw_only=True):
     concurrency: int = 50  # messages in flight at once
     submit_timeout: float = 10.0  # seconds until an unanswered submit counts as uncertain
     after_uncertain: str = "resend"  # or "report": tell the customer UNKNOWN
+    paused: bool = False  # nothing is handed to it: what is routed to it waits
     version: int = 0
 
 
@@ -52,12 +56,15 @@ class Submit(Struct, frozen=True):
     segments: int
     source: str = ""  # who it is from, where the customer says so; an upstream may not be able to
     voice: bool = False  # to be spoken; only ever asked of an upstream that `speaks`
+    udh: str = ""  # of one part of a long text, in hexadecimal; an upstream may not be able to
 
 
 class Submitted(Struct, frozen=True):
-    """The upstream took it, and knows it by this id."""
+    """The upstream took it, and knows it by this id; where we split it, by one a segment, in order:
+    the others of them are in `more`."""
 
     upstream_id: str
+    more: tuple[str, ...] = ()
 
 
 class Rejected(Struct, frozen=True):
@@ -102,6 +109,14 @@ class Receipt(Struct, frozen=True):
     upstream_id: str | None = None
 
 
+class Part(Struct, frozen=True):
+    """Which part of a long text: the reference that all have, and the number, from 1."""
+
+    reference: int
+    total: int
+    number: int
+
+
 class Incoming(Struct, frozen=True):
     """A reply (MO). Where the upstream names the message that it answers, so does this."""
 
@@ -111,6 +126,7 @@ class Incoming(Struct, frozen=True):
     reference: str | None = None
     upstream_id: str | None = None
     destination: str = ""  # what it was sent to, where the upstream says so
+    part: Part | None = None  # of a long one that comes in several
 
 
 class Connector(Protocol):

@@ -36,6 +36,8 @@ class Ask(Struct, frozen=True, kw_only=True):
     units: int = 0  # what each message costs, in SMS; 0: as many as it has segments
     voice: bool = False
     source: str = ""
+    udh: str = ""  # in hexadecimal: the text is one part of a long one, and goes as it is
+    registered: int | None = None  # registered_delivery, where it came by SMPP
     fields: dict[str, str] = {}
     validity: int | None = None  # seconds
     send_at: float | None = None  # seconds since the epoch

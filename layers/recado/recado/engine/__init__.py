@@ -77,6 +77,15 @@ class Endpoint(Struct, frozen=True):
     version: int = 0
 
 
+class Mail(Struct, frozen=True):
+    """A receipt or a reply that waits for its customer's bind."""
+
+    cost_centre: str
+    place: str  # its mailbox is in order of these; the same each time that the same is posted
+    body: str
+    expires: float
+
+
 class Received(Struct, frozen=True):
     """A queue message in hand. `receives` counts from 1."""
 
@@ -197,6 +206,19 @@ class Store(Protocol):
 
     def usages(self, cost_centre: str, first_day: str, last_day: str) -> list[Usage]:
         """What is kept of these days, both included, by day."""
+
+    def post(self, mails: Sequence[Mail]) -> None:
+        """Puts mails into their customers' mailboxes. Repeatable by their places."""
+
+    def mails(self, cost_centre: str, after: str, limit: int) -> list[Mail]:
+        """Up to `limit` mails of a mailbox, in order, whose places sort after `after`."""
+
+    def forget(self, mails: Sequence[Mail]) -> None:
+        """Removes mails: their customer has them. Repeatable."""
+
+    def lease(self, name: str, holder: str, until: float, now: float) -> bool:
+        """Takes a lease, or keeps it, until that time, unless another holder has it still: whether
+        it is this holder's now. With `until` at or before `now`, gives it back."""
 
     def config(self, kind: str, name: str) -> bytes | None:
         """A configuration record's JSON."""
