@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup setup-cloud run build test test-cloud lint types bench-lambda clean
+.PHONY: help setup setup-cloud run build test test-cloud lint types bench bench-lambda clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -59,6 +59,11 @@ build: .venv-sam/.ready $(if $(filter emulator,$(TARGET)),.venv-emulator/.ready)
 	@.venv-sam/bin/python tools/package_sizes.py "$(BUILD_DIR)"
 	@find "$(BUILD_DIR)" -name '*.pyc' | grep -q . || test $(TARGET) = emulator || \
 		echo "Without compiled files, for there is no python3.13 here: cold starts take half as long again."
+
+bench: setup ## Recado beside Kannel (installed), in turn; PEERS=<folder of the peers' benchmark> (5 minutes)
+	@test -f "$(PEERS)/bench.py" || { echo "PEERS=<folder of the peers' benchmark> make bench: its bench.py drives both."; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check psutil
+	$(BIN)/python bench/beside_peers.py $(PEERS) $(BENCH_ARGS)
 
 bench-lambda: setup ## CPU of each function on Lambda, with the network stubbed (3 minutes)
 	$(BIN)/python bench/lambda_cpu.py $(BENCH_ARGS)
