@@ -56,7 +56,9 @@ NUMBERS: MappingProxyType[str, int] = MappingProxyType(
 )
 """By name, as recado.esme has the names."""
 
-NAMES: MappingProxyType[int, str] = MappingProxyType({value: name for name, value in NUMBERS.items()})
+NAMES: MappingProxyType[int, str] = MappingProxyType(
+    {value: name for name, value in NUMBERS.items()}
+)
 
 
 def name_of(command_status: int) -> str:
