@@ -4,6 +4,7 @@ consumers of one queue, hands that fill what others empty. On ministack, with re
 Each rival is an environment of its own, with its own clients and its own threads.
 """
 
+import asyncio
 import random
 import threading
 import time
@@ -19,11 +20,13 @@ import pytest
 from msgspec.structs import replace
 
 from recado import operations
-from recado.engine import Depth, Endpoint, Engine, Held, Received, Remembered
+from recado.engine import Depth, Endpoint, Engine, Held, Mail, Received, Remembered
 from recado.engine.aws import open_engine
+from recado.engine.aws.units import in_units
 from recado.message import Key, Message, Report, State, key_of
 from recado.settings import Settings
 from recado.wiring import Deps, assemble
+from smpp.aws_hands import AwsHands
 from tests.engine.conftest import (
     DAY,
     QUEUES,
@@ -476,6 +479,84 @@ def test_what_has_lived_its_time_goes_by_itself_and_nothing_else_does(cloud: Clo
 
 def _lies_there(cloud: Cloud, kinds: Counter[str]) -> bool:
     return cloud.kinds() == kinds
+
+
+# --- leases, mailboxes, units of work ------------------------------------------------------------
+
+
+def test_of_rivals_over_the_same_leases_one_gets_each_and_keeps_it(cloud: Cloud) -> None:
+    names = [f"bind#claro#{n}" for n in range(20)]
+
+    def lease(now: float) -> Callable[[int, Engine], dict[str, bool]]:
+        def ask(rival: int, engine: Engine) -> dict[str, bool]:
+            order = _shuffled(names, rival)
+            return {n: engine.store.lease(n, f"task-{rival}", now + 30, now) for n in order}
+
+        return ask
+
+    first = cloud.rivals(lease(START))
+    assert [sum(told[name] for told in first) for name in names] == [1] * len(names)
+    assert cloud.rivals(lease(START + 10)) == first
+    again = cloud.rivals(lease(START + 10 + 30))
+    assert [sum(told[name] for told in again) for name in names] == [1] * len(names)
+
+
+def test_of_rivals_a_lease_that_is_given_back_is_one_others_at_once(cloud: Cloud) -> None:
+    turn, rounds = threading.Barrier(RIVALS), range(10)
+
+    def ask(rival: int, engine: Engine) -> list[int]:
+        won = []
+        for n in rounds:
+            turn.wait()
+            if engine.store.lease("mail#ana", f"task-{rival}", START + 30, START):
+                won.append(n)
+            turn.wait()
+            engine.store.lease("mail#ana", f"task-{rival}", 0.0, START)
+        return won
+
+    assert sorted(n for won in cloud.rivals(ask) for n in won) == list(rounds)
+
+
+def test_a_mailbox_that_many_fill_is_read_in_order_and_emptied_by_one(cloud: Cloud) -> None:
+    def mails(rival: int) -> list[Mail]:
+        return [Mail("ana", f"{n:05}#{rival}", "x" * 300, START + DAY) for n in range(60)]
+
+    def post(rival: int, engine: Engine) -> None:
+        for mail in _shuffled(mails(rival), rival):
+            engine.store.post([mail])
+        engine.store.post(mails(rival))
+
+    cloud.rivals(post)
+    found = cloud.store.mails("ana", "", 1000)
+    everything = [mail for rival in range(RIVALS) for mail in mails(rival)]
+    assert found == sorted(everything, key=lambda mail: mail.place)
+    assert len(found) == 60 * RIVALS
+    cloud.store.forget(found[:-1])
+    assert cloud.store.mails("ana", "", 1000) == found[-1:]
+    assert cloud.kinds() == {"mail": 1}
+
+
+def test_lanes_side_by_side_put_all_that_they_were_given_on_their_queues(cloud: Cloud) -> None:
+    engine = in_units(cloud.engine)
+    deps = assemble(engine, b"pepper", lambda _: [], Settings(), lambda: START)
+
+    def submit(lane: str, n: int) -> str:
+        engine.queue.send("Submit", [f"{lane}/{n}"], f"customer-{lane}")
+        engine.store.put_refs([(f"c-{lane}", f"u-{n}", Key("ana", id_at(START, lane, n)))])
+        return f"{lane}/{n}"
+
+    async def whole() -> list[str]:
+        hands = AwsHands(deps, asyncio.get_running_loop(), 4)
+        told = await asyncio.gather(
+            *(hands.run(partial(submit, lane, n), f"s-{lane}") for n in range(60) for lane in "abc")
+        )
+        await hands.close()
+        return told
+
+    told = asyncio.run(whole())
+    assert told == [f"{lane}/{n}" for n in range(60) for lane in "abc"]
+    assert Counter(row.body for row in _taken(cloud.engine)) == Counter(told)
+    assert cloud.kinds() == {"ref": 180}
 
 
 # --- much at once --------------------------------------------------------------------------------

@@ -27,6 +27,8 @@ _RESOURCES = _TEMPLATE["Resources"]
 _ONE = {"destination_addr": "5534998887755", "message": "oi"}
 _TOMORROW = "2026-05-29 12:00:00"
 
+pytestmark = pytest.mark.timeout(300)  # everything that can happen takes moto a minute
+
 each_function = pytest.mark.parametrize("function", WIRING.functions)
 
 
@@ -39,6 +41,7 @@ def everything(aws: AwsWorld) -> None:
     _upstreams_in_trouble(aws)
     _unheard_of(aws)
     _customer_in_trouble(aws)
+    _by_smpp(aws)
     aws_acts.all_of_them(aws)
     for days in (1, 2):
         aws.at(START + days * DAY + 60)
@@ -129,6 +132,23 @@ def _customer_in_trouble(aws: AwsWorld) -> None:
     world.customer = lambda _: Reached(200, b"")
     aws.at(world.now + 120)
     aws.drain()
+
+
+def _by_smpp(aws: AwsWorld) -> None:
+    """What goes to an SMSC is handed on to the service that holds the binds; a customer's mail is
+    put where that finds it."""
+    world = aws.world
+    bound = world.cost_centre("fio")
+    world.upstream_is("claro", kind="smpp", settings={"host": "smsc.example", "system_id": "a"})
+    world.route_is("claro", upstream="claro", cost_centre=bound)
+    world.cost_centre("caixa", reports_by="smpp", callback_url="")
+    aws.forget()
+    one = {**_ONE, "destination_addr": "5534998887766"}  # replies are the other customers'
+    for login in ("fio", "caixa"):
+        assert world.call("POST", "/message", one, login=login)[0] == 200
+    aws.drain()
+    assert len(world.bare.queue.receive("Smpp", 10)) == 1
+    assert world.bare.store.mails(world._which("caixa"), "", 10)
 
 
 def send_batch(aws: AwsWorld, size: int, text: str, **fields: Any) -> str:

@@ -80,7 +80,7 @@ class Deps(Struct, frozen=True):
 _deps: Deps | None = None
 
 
-def assemble(
+def assemble(  # noqa: PLR0913 - all that there is, put together in this one place
     engine: Engine,
     pepper: bytes | Callable[[], bytes],
     exchange: Exchange,
@@ -130,18 +130,41 @@ def deps() -> Deps:
     return made
 
 
-def on_aws(environment: Mapping[str, str], clients: "Clients | None" = None) -> Deps:
+def on_aws(
+    environment: Mapping[str, str],
+    clients: "Clients | None" = None,
+    *,
+    holds_binds: bool = False,
+    shaped: Callable[[Engine], Engine] | None = None,
+) -> Deps:
     """The dependencies over what a function's variables name, in this process: with the clients'
-    region and credentials, or with those that botocore finds. Raises Misconfigured, naming the
-    variable that is missing."""
+    region and credentials, or with those that botocore finds; over the engine as `shaped` gives it
+    back. Raises Misconfigured, naming the variable that is missing."""
     from recado.engine.aws import named, open_engine  # noqa: PLC0415 - one machine has no botocore
     from recado.engine.aws.clients import Clients  # noqa: PLC0415 - the same
 
     settings = read_settings(environment)
     clients = clients or Clients()
     engine = open_engine(environment, clients, time.time, settings.retention_days * _DAY)
-    pepper = partial(clients.secret, named(environment, "RECADO_PEPPER_SECRET"))
-    return assemble(engine, pepper, _courier(), settings, time.time)
+    return assemble(
+        shaped(engine) if shaped else engine,
+        partial(clients.secret, named(environment, "RECADO_PEPPER_SECRET")),
+        _courier(),
+        settings,
+        time.time,
+        holds_binds=holds_binds,
+        keyring=_keyring(environment, clients),
+    )
+
+
+def _keyring(environment: Mapping[str, str], clients: "Clients") -> Keyring:
+    """The one that the environment names; none without."""
+    prefix = environment.get("RECADO_KEYRING_PREFIX")
+    if not prefix:
+        return NO_KEYS
+    from recado.engine.aws.keyring import SecretsKeyring  # noqa: PLC0415 - the same
+
+    return SecretsKeyring(clients, prefix)
 
 
 def _courier() -> Exchange:

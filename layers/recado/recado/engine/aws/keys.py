@@ -14,6 +14,8 @@
     balance#<cost centre>             balance           what a cost centre has paid in advance
     ledger#<cost centre>              <id>#<kind>       an entry of its ledger
     usage#<cost centre>               <day>             what it sent in that day
+    mail#<cost centre>                <place>           what waits for its bind
+    lease#<name>                      lease             who holds it, and until when
 
 A name that is part of both keys tells apart what a "#" inside a name would run together.
 """
@@ -127,6 +129,20 @@ def ledger_partition(cost_centre: str) -> str:
 
 def usage_partition(cost_centre: str) -> str:
     return f"usage#{_short(cost_centre)}"
+
+
+def mail_keys(cost_centre: str, place: str) -> Keys:
+    """A mailbox is one partition, so that it is read in order: a cost centre gets 500 receipts a
+    second, each of which is posted and forgotten."""
+    return mail_partition(cost_centre), place
+
+
+def mail_partition(cost_centre: str) -> str:
+    return f"mail#{_short(cost_centre)}"
+
+
+def lease_keys(name: str) -> Keys:
+    return f"lease#{_short(name)}", "lease"
 
 
 def minute_sort(at: float) -> str:

@@ -7,9 +7,11 @@ SQS keeps no order, counts roughly, and may deliver twice: nothing in the line a
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from recado.engine import Depth, Received
 from recado.engine.aws.clients import Clients
@@ -24,6 +26,20 @@ _BYTES_AT_ONCE = 262_144
 # What a group may be called; anything else goes under its hash.
 _GROUP = re.compile(r"[!-~]{1,128}")
 _GONE = "ReceiptHandleIsInvalid"  # it was done before
+
+
+class Posting(Struct, frozen=True):
+    """A message on its way to a queue."""
+
+    body: str
+    group: str = ""
+    delay: int = 0  # seconds
+
+
+def postings_of(bodies: Sequence[str], group: str, delay: float) -> list[Posting]:
+    """As `Queue.send` is told them."""
+    whole = math.ceil(max(delay, 0.0))
+    return [Posting(body, group, whole) for body in bodies]
 
 
 class SQSQueue:
@@ -43,18 +59,25 @@ class SQSQueue:
         self._many, self._wait = many, wait
 
     def send(self, queue: str, bodies: Sequence[str], group: str, delay: float = 0.0) -> None:
-        self._send(self._urls[queue], bodies, group, math.ceil(delay))
+        self._send(self._urls[queue], postings_of(bodies, group, delay))
 
     def bury(self, queue: str, body: str, group: str) -> None:
-        self._send(self._dead[queue], [body], group)
+        self._send(self._dead[queue], [Posting(body, group)])
 
-    def _send(self, url: str, bodies: Sequence[str], group: str, delay: int = 0) -> None:
-        common: dict[str, Any] = {"MessageGroupId": _group(group)} if group else {}
-        if delay > 0:
-            common["DelaySeconds"] = delay
+    def send_each(self, queue: str, postings: Sequence[Posting]) -> list[Exception | None]:
+        """Puts messages of any groups on a queue, as few calls as that takes. For each why it was
+        not taken, or None."""
+        return self._posted(self._urls[queue], postings)
+
+    def _send(self, url: str, postings: Sequence[Posting]) -> None:
+        for problem in self._posted(url, postings):
+            if problem is not None:
+                raise problem
+
+    def _posted(self, url: str, postings: Sequence[Posting]) -> list[Exception | None]:
         # Taken here, and not in the threads: a session may make one client at a time.
         send = partial(_send_batch, self._clients.sqs, url)
-        self._many(send, [[{**common, "MessageBody": b} for b in batch] for batch in _cut(bodies)])
+        return [problem for told in self._many(send, _cut(postings)) for problem in told]
 
     def receive(self, queue: str, limit: int) -> list[Received]:
         return self._receive(queue, self._urls[queue], limit)
@@ -116,9 +139,7 @@ class SQSQueue:
         url, moved = self._dead[queue], 0
         there, _ = self._counted(url)
         while rows := self._receive(queue, url, _AT_ONCE):
-            for group in dict.fromkeys(row.group for row in rows):
-                bodies = [row.body for row in rows if row.group == group]
-                self._send(self._urls[queue], bodies, group)
+            self._send(self._urls[queue], [Posting(row.body, row.group) for row in rows])
             self._delete(url, [row.id for row in rows])
             moved += len(rows)
             if moved >= there:
@@ -138,29 +159,45 @@ def _allowed(body: str) -> str:
     return body.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
-def _cut(bodies: Sequence[str]) -> list[list[str]]:
-    """The bodies in as many lists as calls are needed."""
-    batches: list[list[str]] = []
+def _cut(postings: Sequence[Posting]) -> list[list[Posting]]:
+    """The messages in as many lists as calls are needed, their bodies as SQS takes them."""
+    batches: list[list[Posting]] = []
     size = 0
-    for body in map(_allowed, bodies):
+    for posting in postings:
+        body = _allowed(posting.body)
         length = len(body.encode())
         if not batches or len(batches[-1]) == _AT_ONCE or size + length > _BYTES_AT_ONCE:
             batches.append([])
             size = 0
-        batches[-1].append(body)
+        batches[-1].append(Posting(body, posting.group, posting.delay))
         size += length
     return batches
 
 
-def _send_batch(sqs: "SQSClient", url: str, messages: Sequence[dict[str, Any]]) -> None:
-    left = [{**message, "Id": str(place)} for place, message in enumerate(messages)]
-    for _ in rounds():
-        failed = sqs.send_message_batch(QueueUrl=url, Entries=left).get("Failed", [])  # type: ignore[arg-type] # entries as plain dicts
-        _raise_for_faults(failed)
-        again = {failure["Id"] for failure in failed}
-        left = [message for message in left if message["Id"] in again]
-        if not left:
-            return
+def _entry(place: int, posting: Posting) -> dict[str, Any]:
+    entry: dict[str, Any] = {"Id": str(place), "MessageBody": posting.body}
+    if posting.group:
+        entry["MessageGroupId"] = _group(posting.group)
+    if posting.delay:
+        entry["DelaySeconds"] = posting.delay
+    return entry
+
+
+def _send_batch(sqs: "SQSClient", url: str, postings: Sequence[Posting]) -> list[Exception | None]:
+    """For each why it was not taken, or None."""
+    told: dict[str, Exception] = {}
+    left = [_entry(place, posting) for place, posting in enumerate(postings)]
+    try:
+        for _ in rounds():
+            failed = sqs.send_message_batch(QueueUrl=url, Entries=left).get("Failed", [])  # type: ignore[arg-type] # entries as plain dicts
+            told |= {one["Id"]: _fault([one["Code"]]) for one in failed if one["SenderFault"]}
+            again = {one["Id"] for one in failed if not one["SenderFault"]}
+            left = [entry for entry in left if entry["Id"] in again]
+            if not left:
+                break
+    except Exception as problem:  # of a call: none of what is left was taken
+        told |= {entry["Id"]: problem for entry in left}
+    return [told.get(str(place)) for place in range(len(postings))]
 
 
 def _delete_batch(sqs: "SQSClient", url: str, handles: Sequence[str]) -> None:
@@ -179,4 +216,8 @@ def _raise_for_faults(failed: Sequence[Any]) -> None:
     """What SQS calls our own fault it would refuse again."""
     codes = {failure["Code"] for failure in failed if failure["SenderFault"]}
     if codes:
-        raise NotAllTaken(f"SQS refused messages: {', '.join(sorted(codes))}")
+        raise _fault(codes)
+
+
+def _fault(codes: Iterable[str]) -> NotAllTaken:
+    return NotAllTaken(f"SQS refused messages: {', '.join(sorted(codes))}")

@@ -14,6 +14,7 @@ from recado.engine import Endpoint, Held, Remembered
 from recado.engine.aws import keys, listings
 from recado.engine.aws.accounts import Accounts
 from recado.engine.aws.held import HeldMessages
+from recado.engine.aws.mailboxes import Mailboxes
 from recado.engine.aws.table import FREE, Item, Table, keyed, number, packed, text, unpacked
 from recado.ids import is_id
 from recado.message import Key, Message, Record, decode_record, encode, key_of
@@ -38,6 +39,9 @@ class DynamoDBStore:
         self.charge, self.credit = accounts.charge, accounts.credit
         self.balance, self.ledger = accounts.balance, accounts.ledger
         self.put_usage, self.usages = accounts.put_usage, accounts.usages
+        mailboxes = Mailboxes(messages)
+        self.post, self.mails, self.forget = mailboxes.post, mailboxes.mails, mailboxes.forget
+        self.lease = mailboxes.lease
         self._days: set[keys.Keys] = set()  # days whose records this environment has announced
 
     # --- records ---------------------------------------------------------------------------------

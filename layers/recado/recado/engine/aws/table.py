@@ -74,10 +74,17 @@ class Table:
     def put_all(self, items: Iterable[Item]) -> None:
         """Writes over whatever stands there; of two items with the same keys, the last."""
         distinct = {(item["pk"]["S"], item["sk"]["S"]): item for item in items}
-        self.many(self._put_chunk, _chunks(list(distinct.values()), _WRITTEN_AT_ONCE))
+        self._write_all([{"PutRequest": {"Item": item}} for item in distinct.values()])
 
-    def _put_chunk(self, items: Sequence[Item]) -> None:
-        left: Mapping[str, Any] = {self._name: [{"PutRequest": {"Item": item}} for item in items]}
+    def delete_all(self, keys: Iterable[Keys]) -> None:
+        """Deletes those that are there."""
+        self._write_all([{"DeleteRequest": {"Key": _key(key)}} for key in dict.fromkeys(keys)])
+
+    def _write_all(self, requests: Sequence[Item]) -> None:
+        self.many(self._write_chunk, _chunks(requests, _WRITTEN_AT_ONCE))
+
+    def _write_chunk(self, requests: Sequence[Item]) -> None:
+        left: Mapping[str, Any] = {self._name: requests}
         for _ in rounds():
             left = self._client.batch_write_item(RequestItems=left).get("UnprocessedItems", {})
             if not left:

@@ -57,6 +57,9 @@ CREATE TABLE IF NOT EXISTS ledger (
 CREATE TABLE IF NOT EXISTS usages (
     cost_centre TEXT NOT NULL, day TEXT NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (cost_centre, day)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS mail (
+    cost_centre TEXT NOT NULL, place TEXT NOT NULL, body TEXT NOT NULL, expires REAL NOT NULL,
+    PRIMARY KEY (cost_centre, place)) WITHOUT ROWID;
 """
 SCHEMA_VERSION = 1
 
@@ -70,6 +73,8 @@ class Database:
         operation is a unit of its own and raises why it could not be made durable."""
         self.wait: Callable[[], None] = self.settle
         """How a hop waits until its writes are durable."""
+        self.on_lost: Callable[[], None] = lambda: None
+        """Called when a unit of work was lost, before anything is read again."""
         self.commits = 0
         self.problem: BaseException | None = None
         """Why the last unit could not be made durable."""
@@ -117,6 +122,7 @@ class Database:
         # The half of an operation must not become durable (a queue message deleted, and not put
         # back), nor may later writes of the unit when SQLite has rolled all of it back by itself.
         self._spoiled = error
+        self.on_lost()
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
         if self.schedule is None:
@@ -157,6 +163,7 @@ class Database:
             return None
         self.problem = problem = self._committed()
         if problem is not None:
+            self.on_lost()
             count("commits_failed")
         waiting, self._then = self._then, []
         for after in waiting:

@@ -8,6 +8,8 @@ from msgspec.structs import replace
 from recado.engine import Endpoint, Held, Remembered
 from recado.engine.embedded.accounts import Accounts
 from recado.engine.embedded.database import Database
+from recado.engine.embedded.mailboxes import Leases, Mailboxes
+from recado.engine.embedded.recent import Recent
 from recado.ids import first_id
 from recado.message import Key, Message, Record, State, decode_record, encode
 
@@ -19,6 +21,7 @@ _NUMBER = "UPDATE records SET number = ? WHERE cost_centre = ? AND id = ? AND ve
 _NUMBERLESS = (State.SCHEDULED,)
 _SELECT = "SELECT body FROM records WHERE cost_centre = ? AND id = ?"
 _REMEMBERED_SECONDS = 86_400.0
+_RECENT = 4_000  # records, and refs: those of a second or two at full load
 
 
 def _millisecond(at: float) -> int:
@@ -39,19 +42,28 @@ class EmbeddedStore:
         self._db, self._clock, self._retention = database, clock, retention
         self._buckets: dict[str, tuple[int, int]] = {}
         self._expired_ref = ("", "")
+        self._recent: Recent[tuple[str, str], Record] = Recent(_RECENT)
+        self._recent_refs: Recent[tuple[str, str], Key] = Recent(_RECENT)
+        database.on_lost = self._forget_recent
         self._accounts = accounts = Accounts(database, self.hold, retention)
         self.add, self.counts = accounts.add, accounts.counts
         self.charge, self.credit = accounts.charge, accounts.credit
         self.balance, self.ledger = accounts.balance, accounts.ledger
         self.put_usage, self.usages = accounts.put_usage, accounts.usages
+        self._mailboxes = mailboxes = Mailboxes(database)
+        self.post, self.mails, self.forget = mailboxes.post, mailboxes.mails, mailboxes.forget
+        self.lease = Leases().lease
 
     def create(self, records: Sequence[Record]) -> list[Record | None]:
         stood: list[Record | None] = []
         for record in records:
             number = (record.to or None) if isinstance(record, Message) else None
             row = (record.cost_centre, record.id, record.version, number, encode(record))
-            free = self._db.write(_INSERT, row)
-            stood.append(None if free else self._record(record.cost_centre, record.id))
+            if self._db.write(_INSERT, row):
+                self._recent.keep((record.cost_centre, record.id), record)
+                stood.append(None)
+            else:
+                stood.append(self._record(record.cost_centre, record.id))
         self._db.touched()
         return stood
 
@@ -60,7 +72,11 @@ class EmbeddedStore:
         for record in records:
             new: Record = replace(record, version=record.version + 1)
             row = (new.version, encode(new), new.cost_centre, new.id, record.version)
-            written.append(new if self._db.write(_UPDATE, row) else None)
+            if not self._db.write(_UPDATE, row):
+                written.append(None)
+                continue
+            self._recent.keep((new.cost_centre, new.id), new)
+            written.append(new)
             if isinstance(new, Message) and new.history and new.history[0].state in _NUMBERLESS:
                 # It was moved to another hour, and had no number then: who answers it is looked for
                 # by its number.
@@ -68,7 +84,14 @@ class EmbeddedStore:
         self._db.touched()
         return written
 
+    def _forget_recent(self) -> None:
+        self._recent.clear()
+        self._recent_refs.clear()
+
     def _record(self, cost_centre: str, identifier: str) -> Record | None:
+        found = self._recent.find((cost_centre, identifier))
+        if found is not None:
+            return found
         rows = self._db.read(_SELECT, (cost_centre, identifier))
         return decode_record(rows[0][0]) if rows else None
 
@@ -113,12 +136,17 @@ class EmbeddedStore:
             "INSERT OR REPLACE INTO refs VALUES (?, ?, ?, ?)",
             [(connector, upstream, key.cost_centre, key.id) for connector, upstream, key in refs],
         )
+        for connector, upstream, key in refs:
+            self._recent_refs.keep((connector, upstream), key)
         self._db.touched()
 
     def by_refs(self, refs: Sequence[tuple[str, str]]) -> list[Key | None]:
         return [self._by_ref(*ref) for ref in refs]
 
     def _by_ref(self, connector: str, upstream_id: str) -> Key | None:
+        found = self._recent_refs.find((connector, upstream_id))
+        if found is not None:
+            return found
         rows = self._db.read(
             "SELECT cost_centre, id FROM refs WHERE connector = ? AND upstream_id = ?",
             (connector, upstream_id),
@@ -243,7 +271,9 @@ class EmbeddedStore:
             " FROM remembered WHERE at <= ? ORDER BY at LIMIT ?)",
             (now - _REMEMBERED_SECONDS, limit),
         )
-        gone += self._accounts.expire(now, limit)
+        gone += self._accounts.expire(now, limit) + self._mailboxes.expire(now, limit)
+        if gone:
+            self._forget_recent()
         self._db.touched()
         return gone
 
