@@ -1,9 +1,9 @@
 """Hands: how the loop has the line's work done, which is plain code that may wait.
 
-On one machine a piece of work is a greenlet in the loop's own thread, and all writes of a turn share
-one commit. On AWS it is done by a thread, together with all that waits in the same lane, whose queue
-messages then go in one batch. Either way `done` is called in the loop, after the work's writes are
-durable.
+On one machine a piece of work is a greenlet in the loop's own thread, and all writes of a turn
+share one commit. On AWS it is done by a thread, together with all that waits in the same lane:
+their queue messages then go in one batch. Either way `done` is called in the loop, after the
+work's writes are durable.
 """
 
 from collections.abc import Callable

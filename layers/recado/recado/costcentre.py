@@ -26,6 +26,7 @@ METHODS = frozenset({"http", "smpp"})
 REPORTS_BY = frozenset({"origin", "http", "smpp"})
 SMPP_ALPHABETS = frozenset({"gsm", "latin1"})
 _CURRENCY = re.compile("[A-Z]{3}")
+_UNAMBIGUOUS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
 class CostCentre(Struct, frozen=True, kw_only=True):
@@ -91,6 +92,17 @@ def new_password() -> str:
     return secrets.token_urlsafe(18)
 
 
+def new_smpp_system_id() -> str:
+    """Ten characters of the fifteen that SMPP has for it (3.4, section 5.2.1)."""
+    return f"cc{secrets.token_hex(4)}"
+
+
+def new_smpp_password() -> str:
+    """Eight characters, which is all that SMPP has (3.4, section 5.2.2): 46 random bits. Letters
+    and digits that nobody takes for each other."""
+    return "".join(secrets.choice(_UNAMBIGUOUS) for _ in range(8))
+
+
 def new_signing_secret() -> str:
     """A Standard Webhooks secret: 192 random bits."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
@@ -154,6 +166,13 @@ def checked(cost_centre: CostCentre) -> CostCentre:
         and "is not a time zone of the IANA database",
         "currency": not _CURRENCY.fullmatch(cost_centre.currency)
         and "must be three capital letters, BRL for example",
+        "sends_by": not _is_some_of(cost_centre.sends_by, METHODS)
+        and "must be http,smpp, http or smpp",
+        "reports_by": cost_centre.reports_by not in REPORTS_BY and "must be origin, http or smpp",
+        "smpp_alphabet": cost_centre.smpp_alphabet not in SMPP_ALPHABETS
+        and "must be gsm or latin1",
+        "smpp_addresses": not all(_is_network(text) for text in cost_centre.smpp_addresses)
+        and "must be IP addresses or networks, 192.0.2.0/24 for example",
     }
     for name, (low, high) in _RANGES.items():
         within = low <= getattr(cost_centre, name) <= high
@@ -175,6 +194,20 @@ def _is_http(url: str) -> bool:
     except (ValueError, UnicodeError):
         return False
     return url.isprintable() and " " not in url
+
+
+def _is_some_of(values: tuple[str, ...], allowed: frozenset[str]) -> bool:
+    return bool(values) and len(set(values)) == len(values) and set(values) <= allowed
+
+
+def _is_network(text: str) -> bool:
+    from ipaddress import ip_network  # noqa: PLC0415 - few functions change settings
+
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 @functools.lru_cache(maxsize=64)

@@ -6,11 +6,21 @@ import msgspec
 from msgspec import Struct
 
 from recado import tokens
-from recado.costcentre import CostCentre, Login, basic_credentials, digest, opens
+from recado.costcentre import (
+    CostCentre,
+    KeptPassword,
+    Login,
+    basic_credentials,
+    digest,
+    opens,
+)
 from recado.engine import Store
 
 _CACHED_SECONDS = 60.0
 _CACHED_HEADERS = 10_000  # a client may ask for a token before each request, and each is a header
+
+# In place of a login that there is not: no digest is that.
+_NOBODY = Login(login="", cost_centre="nobody", passwords=(KeptPassword("-" * 64),))
 
 
 class Client(Struct, frozen=True):
@@ -77,6 +87,39 @@ class Directory:
         if found is None:
             return None
         return Client(record, found, digest(password, self._read_pepper()))
+
+    def smpp_client(self, system_id: str, password: str) -> Client | None:
+        """Who has this system_id and this password, suspended or not. Never cached, for a bind is
+        rare; and it reads and computes as much for a system_id that there is not."""
+        record = self._smpp_login(system_id) or _NOBODY
+        offered = digest(password, self._read_pepper())
+        opened = opens(record, password, self._read_pepper(), self._clock())
+        found = self._cost_centre_now(record.cost_centre)
+        return Client(record, found, offered) if opened and found is not None else None
+
+    def smpp_standing(self, system_id: str, password_digest: str) -> CostCentre | None:
+        """The cost centre as it is now, while the password of that digest still opens this
+        system_id. Never cached."""
+        record = self._smpp_login(system_id)
+        now = self._clock()
+        stands = record is not None and any(
+            kept.digest == password_digest and (kept.until is None or now < kept.until)
+            for kept in record.passwords
+        )
+        return self._cost_centre_now(record.cost_centre) if record and stands else None
+
+    def knows_system_id(self, system_id: str) -> bool:
+        return self._smpp_login(system_id) is not None
+
+    def _smpp_login(self, system_id: str) -> Login | None:
+        if not system_id:
+            return None
+        body = self._store.config("smpp-login", system_id)
+        return None if body is None else msgspec.json.decode(body, type=Login)
+
+    def _cost_centre_now(self, identifier: str) -> CostCentre | None:
+        body = self._store.config("cost-centre", identifier)
+        return msgspec.json.decode(body, type=CostCentre) if body else None
 
     def _login(self, name: str) -> Login | None:
         body = self._store.config("login", name)
