@@ -2,7 +2,7 @@
 
 from types import MappingProxyType
 
-from recado.connectors import Connector, simulator
+from recado.connectors import Connector, simulator, smpp
 from recado.dialects import Dialect, directcall, zoug
 
 DIALECTS: MappingProxyType[str, Dialect] = MappingProxyType(
@@ -24,4 +24,6 @@ def dialect_of(path: str) -> Dialect:
     return DIALECTS[found[1]]
 
 
-CONNECTORS: MappingProxyType[str, Connector] = MappingProxyType({"simulator": simulator})
+CONNECTORS: MappingProxyType[str, Connector] = MappingProxyType(
+    {"simulator": simulator, "smpp": smpp}
+)

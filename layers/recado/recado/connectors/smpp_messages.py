@@ -1,0 +1,94 @@
+"""A message as submit_sm carries it: its addresses, its text in octets, and the segments of a long
+one, each with its part in a user data header or in SAR parameters; or whole, as message_payload."""
+
+from collections.abc import Iterator
+from zlib import crc32
+
+from msgspec.structs import replace
+
+from recado.connectors import Part, Submit
+from recado.connectors.smpp_settings import Terms
+from recado.esme import RINVDSTADR, RINVMSGLEN
+from recado.smpp.pdu import MESSAGE_PAYLOAD, MOST_TEXT, UDHI, Address, ShortMessage
+from recado.smpp.text import UCS2, coding_for, encoded, segments
+from recado.smpp.udh import concatenation, sar
+
+_RINVSRCADR = "ESME_RINVSRCADR"
+_MOST_PARTS = 255  # what a part's number has room for
+_MOST_DIGITS = 20  # of an address (4.4.1)
+_MOST_SHORT_CODE = 8  # digits; what is longer has its country's code
+
+
+class Unfit(Exception):
+    """It has no place in a PDU, and what an SMSC would say to that."""
+
+    def __init__(self, esme: str) -> None:
+        super().__init__(esme)
+        self.esme = esme
+
+
+def messages_of(one: Submit, terms: Terms) -> Iterator[ShortMessage]:
+    """A message for each segment. Raises Unfit."""
+    base = ShortMessage(
+        source=_source(terms.source or one.source, terms),
+        destination=_destination(one.to, terms),
+        data_coding=UCS2 if terms.encoding == "ucs2" else coding_for(one.text, terms.alphabet),
+        registered_delivery=terms.registered,
+        service_type=terms.service_type,
+    )
+    if one.udh:
+        octets = bytes.fromhex(one.udh) + encoded(one.text, base.data_coding, terms.alphabet)
+        yield _holding(replace(base, esm_class=UDHI), octets)
+        return
+    parts = segments(one.text, base.data_coding, alphabet=terms.alphabet)
+    if len(parts) == 1:
+        yield replace(base, text=parts[0])
+    elif terms.long == "payload":
+        yield _holding(base, b"".join(parts))
+    elif len(parts) > _MOST_PARTS:
+        raise Unfit(RINVMSGLEN)
+    else:
+        # The same each time, so that of a message sent twice a handset still makes one.
+        reference = crc32(one.reference.encode())
+        for number, octets in enumerate(parts, 1):
+            yield _part(base, octets, reference, len(parts), number, terms)
+
+
+def _part(
+    base: ShortMessage, octets: bytes, reference: int, total: int, number: int, terms: Terms
+) -> ShortMessage:
+    if terms.long == "sar":
+        return replace(base, text=octets, tlvs=sar(Part(reference & 0xFFFF, total, number)))
+    header = concatenation(Part(reference & 0xFF, total, number))
+    return replace(base, text=header + octets, esm_class=UDHI)
+
+
+def _holding(message: ShortMessage, octets: bytes) -> ShortMessage:
+    if len(octets) <= MOST_TEXT:
+        return replace(message, text=octets)
+    if len(octets) > 0xFFFF:
+        raise Unfit(RINVMSGLEN)
+    return replace(message, tlvs={MESSAGE_PAYLOAD: octets})
+
+
+def _destination(number: str, terms: Terms) -> Address:
+    if not 1 <= len(number) <= _MOST_DIGITS:
+        raise Unfit(RINVDSTADR)
+    return Address(terms.dest_ton, terms.dest_npi, number)
+
+
+def _source(source: str, terms: Terms) -> Address:
+    """With type of number and numbering plan as set, or by its look (5.2.5, 5.2.6)."""
+    digits = source.removeprefix("+")
+    ton, npi = 1, 1  # international, E.164
+    if not source:
+        ton, npi = 0, 0
+    elif not (digits.isascii() and digits.isdigit()):
+        ton, npi, digits = 5, 0, source  # alphanumeric
+    elif len(digits) <= _MOST_SHORT_CODE and digits == source:
+        ton, npi = 3, 0  # network specific: a short code
+    if len(digits) > _MOST_DIGITS or not digits.isascii():
+        raise Unfit(_RINVSRCADR)
+    ton = ton if terms.source_ton is None else terms.source_ton
+    npi = npi if terms.source_npi is None else terms.source_npi
+    return Address(ton, npi, digits)
