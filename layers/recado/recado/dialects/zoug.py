@@ -61,6 +61,7 @@ TELLS_BATCHES = True  # "Após o processamento ... o sistema retornará um call-
 _STATUS = {
     "credentials": 401,
     "suspended": 403,
+    "by_http": 403,
     "unknown": 404,
     "method": 405,
     "gone": 409,
@@ -86,6 +87,7 @@ _PROBLEMS = {
     "method": "is not possible here!",
     "credentials": "is invalid!",
     "suspended": "is suspended!",
+    "by_http": "sends by SMPP alone!",
     "gone": "has already gone!",
     "reused": "was used for another request!",
     "rate": "is exceeded!",
