@@ -107,6 +107,10 @@ def suspend(world: World) -> None:
     operations.costcentre_suspend(world.deps, "ana")
 
 
+def send_by_smpp_alone(world: World) -> None:
+    operations.costcentre_update(world.deps, "ana", sends_by=("smpp",))
+
+
 def spend(world: World) -> None:
     operations.costcentre_update(world.deps, "ana", per_second=1)
     world.call("POST", "/message", BODY)
@@ -139,6 +143,13 @@ FAILURES = [
     credentials("base64 of no UTF-8", BAD_LOGIN, **header("Basic /zo6/w==")),
     credentials("beyond ASCII", BAD_LOGIN, **header("Basic á")),
     Failure("suspended", 403, "ESME_RBINDFAIL", "Cost centre is suspended!", before=suspend),
+    Failure(
+        "SMPP alone",
+        403,
+        "ESME_RBINDFAIL",
+        "Cost centre sends by SMPP alone!",
+        before=send_by_smpp_alone,
+    ),
     Failure("rate", 429, "ESME_RTHROTTLED", "Rate is exceeded!", before=spend),
     Failure(
         "quota", 429, "ESME_RTHROTTLED", QUOTA, {**BODY, "message": LONG}, before=with_little_quota

@@ -806,4 +806,4 @@ def test_an_environment_that_lacks_a_name_is_refused_by_that_name(aws: Aws, miss
 
 def test_all_queues_of_the_template_are_there_by_our_names(aws: Aws) -> None:
     names = [depth.queue for depth in aws.queue.depths()]
-    assert names == ["Expand", "Inbound", "Notify", "Submit", "SubmitBulk"]
+    assert names == ["Expand", "Inbound", "Notify", "Smpp", "Submit", "SubmitBulk"]

@@ -11,7 +11,16 @@ from typing import Any, cast
 from recado.engine import Blobs, Engine, Queue, Store
 
 # Which argument of a call holds the things that are durable one by one.
-_MANY = {"create": 0, "replace": 0, "put_refs": 0, "release": 0, "done": 0, "send": 1}
+_MANY = {
+    "create": 0,
+    "replace": 0,
+    "put_refs": 0,
+    "release": 0,
+    "post": 0,
+    "forget": 0,
+    "done": 0,
+    "send": 1,
+}
 
 
 class Death(BaseException):

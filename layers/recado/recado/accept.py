@@ -46,7 +46,8 @@ def answer(
     try:
         asked = door.read(request_of(event))
         cost_centre = _who(door.credential(asked), deps)
-        _may(cost_centre, deps)
+        _by_http(cost_centre)
+        may(cost_centre, deps)
         return act(asked, cost_centre, deps)
     except Refused as refused:
         count(f"refused_{refused.refusal.reason}")
@@ -73,7 +74,14 @@ def _who(credential: str, deps: Deps) -> CostCentre:
     return cost_centre
 
 
-def _may(cost_centre: CostCentre, deps: Deps) -> None:
+def _by_http(cost_centre: CostCentre) -> None:
+    if "http" not in cost_centre.sends_by:
+        raise Refused(Refusal("cost centre", "by_http", esme.RBINDFAIL))
+
+
+def may(cost_centre: CostCentre, deps: Deps) -> None:
+    """Whether a request of this cost centre is to be looked at at all; it counts as one of its
+    second. Raises Refused."""
     if cost_centre.suspended:
         raise Refused(Refusal("cost centre", "suspended", esme.RBINDFAIL))
     limit = cost_centre.per_second

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from recado.connectors import Upstream
+from recado.connectors import Abilities, Upstream
 from recado.lifecycle import cancelled, claimed, counted, given_up, queued, uncertain
 from recado.longlists import count_taken
 from recado.message import Batch, Message, Record, State, key_of
@@ -24,6 +24,7 @@ from recado.wiring import Deps
 
 SOON = 0.5
 _CLAIM_MARGIN = 5.0  # how much longer than its submit's time-out a claim holds
+_NONE = Abilities()
 _OPEN = (State.SCHEDULED, State.QUEUED, State.SUBMITTING)
 
 
@@ -45,11 +46,12 @@ class Later(Struct, frozen=True):
 
 
 def claim(window: Sequence[Job], deps: Deps) -> tuple[list[tuple[Job, Message]], list[Later]]:
-    """The messages that are ours to submit now, and what has to wait. What has been dealt with
-    already, or is past its validity, is in neither."""
+    """The messages that are ours to submit now, and what has to wait; all of a window go to the
+    same upstream. What has been dealt with already, or is past its validity, is in neither."""
     now = deps.clock()
     token = uuid.uuid4().hex[:12]
-    fresh = [_begun(queued(job.packet, job.recipient), job, token, now) for job in window]
+    able = _abilities(window)
+    fresh = [_begun(queued(job.packet, job.recipient), job, able, token, now) for job in window]
     stood = deps.engine.store.create(fresh)
     later: list[Later] = []
     written: list[tuple[Job, Record | None]] = []
@@ -68,7 +70,7 @@ def claim(window: Sequence[Job], deps: Deps) -> tuple[list[tuple[Job, Message]],
         elif old.claim and now < old.claimed_until:
             later.append(Later(job.packet, job.recipient, old.claimed_until - now))
         else:
-            again.append((job, _taken_over(old, job, token, now)))
+            again.append((job, _taken_over(old, job, able, token, now)))
     replaced = deps.engine.store.replace([message for _, message in again])
     written += [(job, message) for (job, _), message in zip(again, replaced, strict=True)]
     new = [job for job, old in zip(window, stood, strict=True) if old is None or is_cancelled(old)]
@@ -102,27 +104,33 @@ def _sorted(
     return mine
 
 
-def _begun(message: Message, job: Job, token: str, now: float) -> Message:
+def _abilities(window: Sequence[Job]) -> Abilities:
+    """Of the upstream that all of a window go to; what has no route any more goes to none."""
+    upstream = window[0].upstream if window else None
+    return CONNECTORS[upstream.kind].abilities(upstream) if upstream and upstream.kind else _NONE
+
+
+def _begun(message: Message, job: Job, able: Abilities, token: str, now: float) -> Message:
     """The message claimed, or at its end where its validity is over."""
     if now >= message.expires_at:
         return given_up(message, now, job.wanted)
-    message = counted(message, CONNECTORS[job.upstream.kind].abilities(job.upstream))
+    message = counted(message, able)
     until = now + job.upstream.submit_timeout + _CLAIM_MARGIN
     return claimed(message, job.upstream.name, token, now, until)
 
 
-def _taken_over(old: Message, job: Job, token: str, now: float) -> Message:
+def _taken_over(old: Message, job: Job, able: Abilities, token: str, now: float) -> Message:
     """A message that waited, or whose claim ran out, claimed by us; or at its end."""
     if old.state is State.SCHEDULED:
         # Of what was moved to this hour the record says little more than that.
         whole = replace(queued(job.packet, job.recipient), version=old.version)
-        return _begun(replace(whole, history=old.history), job, token, now)
+        return _begun(replace(whole, history=old.history), job, able, token, now)
     if old.claim:
         old = uncertain(old, old.claim, now, "its submitter did not come back")
         count("uncertain")
     if old.maybe_sent and job.upstream.after_uncertain == "report":
         return given_up(old, now, job.wanted)
-    return _begun(old, job, token, now)
+    return _begun(old, job, able, token, now)
 
 
 def resubmitted(old: Record, deps: Deps) -> None:

@@ -56,10 +56,16 @@ def logins(deps: Deps) -> list[Login]:
     return every("login", Login, deps)
 
 
+def smpp_logins(deps: Deps) -> list[Login]:
+    """With the system_id as the login."""
+    return every("smpp-login", Login, deps)
+
+
 def cost_centre_of(which: str, deps: Deps) -> CostCentre:
-    """A cost centre by its id, its login or its name. Raises NotFound, and Conflict where several
-    have that name."""
-    owners = {login.login: login.cost_centre for login in logins(deps)}
+    """A cost centre by its id, its login, its SMPP system_id or its name. Raises NotFound, and
+    Conflict where several have that name."""
+    # One's login may be another's system_id: then it is the login.
+    owners = {login.login: login.cost_centre for login in (*smpp_logins(deps), *logins(deps))}
     found = cost_centres(deps)
     for cost_centre in found:
         if cost_centre.id in (which, owners.get(which)):
@@ -68,5 +74,5 @@ def cost_centre_of(which: str, deps: Deps) -> CostCentre:
     if len(same_name) > 1:
         raise Conflict(f"{len(same_name)} cost centres are called {which}: say which by its id")
     if not same_name:
-        raise NotFound(f"no cost centre has the id, login or name {which}")
+        raise NotFound(f"no cost centre has the id, login, system_id or name {which}")
     return same_name[0]

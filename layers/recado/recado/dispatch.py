@@ -12,19 +12,21 @@ from msgspec.structs import replace
 
 from recado.claims import SOON, Job, Later, claim
 from recado.connectors import Outcome, Rejected, Submit, Submitted, Unavailable, Upstream
-from recado.lifecycle import given_up, rejected, submitted, unavailable, uncertain
+from recado.lifecycle import given_up, ids_of, rejected, submitted, unavailable, uncertain
 from recado.longlists import called_off
 from recado.message import Message, Record, State, encode, key_of
 from recado.money import refund
 from recado.notices import emit, emit_again, is_looked_at
 from recado.observability import count, follow, follows
 from recado.registry import CONNECTORS
+from recado.report import wanted
 from recado.retry import backoff
 from recado.submission import Packet, Recipient
 from recado.track import reference_to
 from recado.wiring import Deps
 
 BUDGET = 20.0  # seconds of submitting in one go; what is left is put back
+BIND_QUEUE = "Smpp"  # of what goes on to the process that holds the binds
 _LONGEST_WAIT = 60.0
 _LONGEST_DELAY = 900.0  # of a queue
 _NOBODY = Upstream(name="", kind="")  # what has no route is routed here to its end, when it is over
@@ -44,7 +46,8 @@ def dispatch(packets: Sequence[Packet], deps: Deps) -> None:
     stop_at = deps.clock() + BUDGET
     jobs, later = _routed(packets, deps)
     for upstream, line in groupby(jobs, key=lambda job: job.upstream):
-        later += _submit_line(list(line), upstream, stop_at, deps)
+        here = _here(list(line), upstream, later, deps)
+        later += _submit_line(here, upstream, stop_at, deps)
     _put_back(later, deps)
 
 
@@ -53,7 +56,7 @@ def _routed(packets: Sequence[Packet], deps: Deps) -> tuple[list[Job], list[Late
     later: list[Later] = []
     for packet in packets:
         cost_centre = deps.directory.cost_centre(packet.cost_centre)
-        wanted = cost_centre.reports if cost_centre else ()
+        kinds = wanted(cost_centre, packet.registered)
         over = deps.clock() >= packet.expires_at
         for recipient in packet.recipients:
             upstream = deps.routing.upstream_for(
@@ -63,8 +66,41 @@ def _routed(packets: Sequence[Packet], deps: Deps) -> tuple[list[Job], list[Late
                 count("no_route")
                 later.append(_later(packet, recipient, 0.0, deps))
             else:
-                jobs.append(Job(packet, recipient, upstream or _NOBODY, wanted))
+                jobs.append(Job(packet, recipient, upstream or _NOBODY, kinds))
     return sorted(jobs, key=lambda job: job.upstream.name), later
+
+
+def _here(jobs: list[Job], upstream: Upstream, later: list[Later], deps: Deps) -> list[Job]:
+    """Those that are to be submitted here and now. What goes to an upstream that is paused waits;
+    what only a bind carries goes on to the process that holds it, before anything is claimed. What
+    is past its validity comes to its end anywhere."""
+    elsewhere = not deps.holds_binds and _over_bind(upstream)
+    if not upstream.paused and not elsewhere:
+        return jobs
+    now = deps.clock()
+    waiting = [job for job in jobs if now < job.packet.expires_at]
+    if upstream.paused:
+        later += [_later(job.packet, job.recipient, 0.0, deps) for job in waiting]
+    else:
+        _hand_on(waiting, deps)
+    return [job for job in jobs if now >= job.packet.expires_at]
+
+
+def _over_bind(upstream: Upstream) -> bool:
+    return upstream is not _NOBODY and CONNECTORS[upstream.kind].abilities(upstream).over_bind
+
+
+def _hand_on(jobs: Sequence[Job], deps: Deps) -> None:
+    """Packets as they came, with these recipients alone."""
+    by_packet: dict[int, list[Job]] = {}
+    for job in jobs:
+        by_packet.setdefault(id(job.packet), []).append(job)
+    for some in by_packet.values():
+        packet = some[0].packet
+        part = replace(packet, recipients=tuple(job.recipient for job in some))
+        deps.engine.queue.send(BIND_QUEUE, [encode(part)], packet.cost_centre)
+        follow("handed on", part.recipients, batch_id=packet.batch_id, queue=BIND_QUEUE)
+    count("handed_on", len(jobs))
 
 
 def _later(packet: Packet, recipient: Recipient, at_least: float, deps: Deps) -> Later:
@@ -123,7 +159,7 @@ def _going(window: list[Job], deps: Deps) -> tuple[list[Job], list[Later]]:
 
 def _submit(messages: Sequence[Message], upstream: Upstream, deps: Deps) -> list[Outcome]:
     submits = [
-        Submit(reference_to(key_of(m)), m.to, m.text, m.segments, m.source, m.voice)
+        Submit(reference_to(key_of(m)), m.to, m.text, m.segments, m.source, m.voice, m.udh)
         for m in messages
     ]
     count("submits", len(submits))
@@ -140,9 +176,10 @@ def _record(
     outcome stands."""
     if not CONNECTORS[upstream.kind].abilities(upstream).carries_our_id:
         refs = [
-            (upstream.name, outcome.upstream_id, key_of(message))
+            (upstream.name, upstream_id, key_of(message))
             for (_, message), outcome in zip(mine, outcomes, strict=True)
             if isinstance(outcome, Submitted)
+            for upstream_id in ids_of(outcome)
         ]
         deps.engine.store.put_refs(refs)
     now = deps.clock()
@@ -172,7 +209,7 @@ def _record(
 
 def _after(message: Message, outcome: Outcome, token: str, job: Job, now: float) -> Message:
     if isinstance(outcome, Submitted):
-        return submitted(message, outcome.upstream_id, token, now, job.wanted)
+        return submitted(message, outcome, token, now, job.wanted)
     if isinstance(outcome, Rejected):
         return rejected(message, outcome.esme, token, now, job.wanted)
     if isinstance(outcome, Unavailable):

@@ -80,7 +80,8 @@ def _batch(submission: Submission, deps: Deps) -> Batch:
     name = f"batch-{submission.batch_id}"
     deps.engine.blobs.put(name, msgspec.json.encode(listed))
     now = deps.clock()
-    tells = DIALECTS[submission.dialect].TELLS_BATCHES
+    # A submit_multi was answered with all that there is to say.
+    tells = DIALECTS[submission.dialect].TELLS_BATCHES and submission.registered is None
     return Batch(
         cost_centre=submission.cost_centre,
         id=submission.batch_id,

@@ -1,7 +1,7 @@
 """What may happen to a message, each as a pure function from the message to the message after it.
 
 Here a message's reports come to be owed: every accepted message owes one report of type 1 and
-then one of type 2, less those that its cost centre does not want. Which report a customer gets for
+then one of type 2, less those that are not wanted (recado.report). Which report a customer gets for
 a message that never reached an upstream is not in the seed document: type 1 with ESME_RSUBMITFAIL,
 so that nobody waits for a report that can't come.
 """
@@ -12,7 +12,7 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from recado import esme
-from recado.connectors import Abilities, Receipt
+from recado.connectors import Abilities, Receipt, Submitted
 from recado.message import Event, Message, Report, State, is_final, may_become, moved, noted
 from recado.report import FINAL_STATE, SUBMIT_OUTCOME, with_report
 from recado.segments import GSM7_SIZES, UCS2_SIZES, segment_count
@@ -50,17 +50,20 @@ def queued(packet: Packet, recipient: Recipient) -> Message:
 
 
 def counted(message: Message, able: Abilities) -> Message:
-    """The message with its segments by the sizes of the upstream that it is going to. What is
-    spoken has none to be cut into."""
-    if message.voice or (able.gsm7_sizes, able.ucs2_sizes) == (GSM7_SIZES, UCS2_SIZES):
+    """The message with its segments by the sizes of the upstream that it is going to, and with its
+    parts where we split it for that. What is spoken, or is a part already, is not cut."""
+    if message.voice or message.udh:
         return message
-    segments = segment_count(
-        message.text,
-        replace_accents=False,  # accepting has done that, where it was to be done
-        gsm7_sizes=able.gsm7_sizes,
-        ucs2_sizes=able.ucs2_sizes,
-    )
-    return replace(message, segments=segments)
+    if (able.gsm7_sizes, able.ucs2_sizes) != (GSM7_SIZES, UCS2_SIZES):
+        segments = segment_count(
+            message.text,
+            replace_accents=False,  # accepting has done that, where it was to be done
+            gsm7_sizes=able.gsm7_sizes,
+            ucs2_sizes=able.ucs2_sizes,
+        )
+        message = replace(message, segments=segments)
+    parts = message.segments if able.splits and message.segments > 1 else 0
+    return message if parts == message.parts else replace(message, parts=parts)
 
 
 def claimed(message: Message, upstream: str, token: str, now: float, until: float) -> Message:
@@ -76,19 +79,27 @@ def claimed(message: Message, upstream: str, token: str, now: float, until: floa
     )
 
 
-def submitted(
-    message: Message, upstream_id: str, token: str, now: float, wanted: Wanted
-) -> Message:
+def ids_of(took: Submitted) -> tuple[str, ...]:
+    """All ids by which the upstream knows it, in the order of its parts."""
+    if not took.more:
+        return (took.upstream_id,)
+    return tuple(dict.fromkeys((took.upstream_id, *took.more)))
+
+
+def submitted(message: Message, took: Submitted, token: str, now: float, wanted: Wanted) -> Message:
     """The upstream took it. A receipt may have come first, and another claim may be on it after
-    ours ran out: then only the upstream's id is kept."""
-    if upstream_id not in message.upstream_ids:
-        message = replace(message, upstream_ids=(*message.upstream_ids, upstream_id))
+    ours ran out: then only the upstream's ids are kept."""
+    ids, known = ids_of(took), message.upstream_ids
+    if not known or not set(ids) <= set(known):
+        # As many as it gave ids for: we may have expected another number of parts.
+        parts = len(ids) if message.parts or took.more else 0
+        message = replace(message, upstream_ids=(*known, *ids), parts=parts)
     if message.claim not in (token, ""):
         return message
     if may_become(message, State.ENROUTE):
         message = moved(message, State.ENROUTE, now)
-    message = with_report(message, Report(SUBMIT_OUTCOME, now, esme.ROK), wanted)
-    return _released(message)
+    message = _released(with_report(message, Report(SUBMIT_OUTCOME, now, esme.ROK), wanted))
+    return _delivered(message, now, wanted) if message.delivered else message
 
 
 def rejected(message: Message, code: str, token: str, now: float, wanted: Wanted) -> Message:
@@ -122,16 +133,45 @@ def given_up(message: Message, now: float, wanted: Wanted) -> Message:
 
 
 def received(message: Message, receipt: Receipt, now: float, wanted: Wanted) -> Message:
-    """The upstream told of it. The very same message where that changes nothing."""
+    """The upstream told of it. The very same message where that changes nothing. Where we split
+    it, it is delivered when all parts are; and what one of them fails by, it fails by at once."""
     if not may_become(message, receipt.state):
         return message
+    part = receipt.upstream_id
+    if message.parts and part is not None and receipt.state is State.DELIVERED:
+        if part in message.delivered:
+            return message
+        message = replace(message, delivered=(*message.delivered, part))
+        return _delivered(message, now, wanted, receipt.err)
+    return _told(message, receipt.state, receipt.err, now, wanted)
+
+
+def _delivered(message: Message, now: float, wanted: Wanted, err: str = "") -> Message:
+    """The message at its end, if all of its parts have arrived and nobody has said otherwise."""
+    if not _has_arrived(message) or not may_become(message, State.DELIVERED):
+        return message
+    return _told(message, State.DELIVERED, err, now, wanted)
+
+
+def _has_arrived(message: Message) -> bool:
+    """Whether each part was delivered at least once. The ids of one try after the other stand in
+    `upstream_ids`, those of a try in the order of the parts. A receipt can be faster than the
+    answer to its submit: such ids are told apart alone, and if it went once that will do."""
+    known = message.upstream_ids
+    if not known:
+        return message.submits <= 1 and len(message.delivered) >= message.parts
+    places = {known.index(one) % message.parts for one in message.delivered if one in known}
+    return len(places) == message.parts
+
+
+def _told(message: Message, state: State, err: str, now: float, wanted: Wanted) -> Message:
     overtook = message.state is State.SUBMITTING
-    message = moved(message, receipt.state, now, receipt.err)
+    message = moved(message, state, now, err)
     # A receipt can overtake the submit's answer; that it came says that the submit was taken.
     if overtook:
         message = with_report(message, Report(SUBMIT_OUTCOME, now, esme.ROK), wanted)
-    if is_final(receipt.state):
-        final = Report(FINAL_STATE, now, esme.RECEIPT_STAT[receipt.state], receipt.err)
+    if is_final(state):
+        final = Report(FINAL_STATE, now, esme.RECEIPT_STAT[state], err)
         message = with_report(message, final, wanted)
     return _released(message)
 

@@ -158,7 +158,7 @@ class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="reply"):
     batch_id: str | None = None  # of that message
     destination: str = ""  # what it was sent to, where the upstream says so
     by_smpp: bool = False  # the message that it answers came by SMPP
-    pieces: dict[str, str] = {}  # of a long one that has not come whole: its parts, by number
+    pieces: dict[str, str] = {}  # of a long one: its parts, by number and event, until it is whole
     of: int = 0  # how many there are
     reports: tuple[Report, ...] = ()
     version: int = 0

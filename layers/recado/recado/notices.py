@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from recado.message import Key, Record, encode
-from recado.report import next_owed
+from recado.report import next_owed, told_by_mailbox
 from recado.wiring import Deps
 
 QUEUE = "Notify"
@@ -79,12 +79,16 @@ def emit_again(records: Iterable[Record], deps: Deps) -> None:
 def emit(records: Iterable[Record], deps: Deps, delay: float = 0.0) -> None:
     """Looks at those of the records that owe something, where there is somebody to tell; after
     `delay` seconds."""
-    looks: dict[str, list[str]] = {}
+    owing: dict[str, list[Record]] = {}
     for record in records:
         if next_owed(record) is not None:
-            look = Look(record.cost_centre, record.id)
-            looks.setdefault(record.cost_centre, []).append(encode(look))
-    for name, bodies in looks.items():
+            owing.setdefault(record.cost_centre, []).append(record)
+    for name, some in owing.items():
         cost_centre = deps.directory.cost_centre(name)
-        if cost_centre is not None and cost_centre.callback_url:
+        if cost_centre is None:
+            continue
+        by_url = bool(cost_centre.callback_url)
+        told = [r for r in some if by_url or told_by_mailbox(r, cost_centre)]
+        if told:
+            bodies = [encode(Look(name, record.id)) for record in told]
             deps.engine.queue.send(QUEUE, bodies, name, delay=delay)

@@ -1,4 +1,5 @@
-"""Notify: what a record owes goes to its customer's callback URL, in order, once, persistently.
+"""Notify: what a record owes goes to its customer, in order, once, persistently: to its callback
+URL, or into the mailbox of its SMPP bind, which takes everything at once.
 
 A notice says only which record to look at; the record says what it owes. When an endpoint keeps
 failing, its cost centre is stalled: its notices are dropped, one probe goes on, and once it is
@@ -16,11 +17,12 @@ from recado.callback import TIMEOUT, outgoing
 from recado.costcentre import CostCentre
 from recado.http import Outgoing, Reached, Unreached
 from recado.ids import id_time
+from recado.mailbox import put_into_mailboxes
 from recado.message import Attempt, Batch, Key, Message, Record, Report, key_of
 from recado.notices import Look, Notice, Probe, Replay, emit, look_later
 from recado.observability import count, follow, follows
 from recado.replay import PAGE, reaching, replay
-from recado.report import abandoned, failed, given, next_owed
+from recado.report import abandoned, failed, given, next_owed, told_by_mailbox
 from recado.retry import backoff
 from recado.settings import reaches_private
 from recado.wiring import Deps
@@ -62,7 +64,8 @@ def _tell_all(keys: Sequence[Key], deps: Deps) -> None:
             mine.append(key)
     deps.telling.update(mine)
     try:
-        _tell_on([r for r in deps.engine.store.records(mine) if r is not None], deps)
+        records = [r for r in deps.engine.store.records(mine) if r is not None]
+        _tell_on(put_into_mailboxes(records, deps), deps)
     finally:
         deps.telling.difference_update(mine)
 
@@ -100,11 +103,13 @@ def _tellings(records: Iterable[Record], deps: Deps) -> list[Telling]:
 
 
 def _telling(record: Record, known: dict[str, bool], deps: Deps) -> Telling | None:
-    """A record's next report, unless it owes none, nobody wants it, or its batch's callback has to
-    come first."""
+    """A record's next report, unless it owes none, goes elsewhere, nobody wants it, or its batch's
+    callback has to come first."""
     report = next_owed(record)
     cost_centre = deps.directory.cost_centre(record.cost_centre)
     if report is None or cost_centre is None or not cost_centre.callback_url:
+        return None
+    if told_by_mailbox(record, cost_centre):
         return None
     if isinstance(record, Message) and record.batch_id:
         if record.batch_id not in known:

@@ -23,6 +23,7 @@ from recado.bulk_operations import (
     bulk_show,
 )
 from recado.configuration import cost_centre_of, cost_centres
+from recado.connector_tests import connector_test
 from recado.customers import (
     costcentre_create,
     costcentre_list,
@@ -36,17 +37,23 @@ from recado.dialects import Ask, Wish, zoug
 from recado.errors import Invalid, NotFound, Refused
 from recado.message import Key
 from recado.notices import Replay, send
+from recado.replay import tells_mailbox
+from recado.route_operations import (
+    route_add,
+    route_list,
+    route_remove,
+    route_test,
+    route_update,
+)
 from recado.schedule_operations import schedule_cancel, schedule_list, schedule_move
 from recado.upstreams import (
     connector_add,
     connector_list,
+    connector_pause,
     connector_remove,
+    connector_resume,
     connector_show,
     connector_update,
-    route_add,
-    route_list,
-    route_remove,
-    route_update,
 )
 from recado.wiring import Deps
 
@@ -99,9 +106,9 @@ def message_show(deps: Deps, identifier: str) -> dict[str, Any]:
 def replay(deps: Deps, which: str, since: float, until: float | None = None) -> dict[str, Any]:
     """Owes every report of a time range again, given or not."""
     cost_centre = cost_centre_of(which, deps)
-    if not cost_centre.callback_url:
-        raise Invalid("callback_url", f"is not set for {which}: there is nobody to tell")
     end = deps.clock() if until is None else until
+    if not cost_centre.callback_url and not tells_mailbox(cost_centre, since, end, deps):
+        raise Invalid("callback_url", f"is not set for {which}: there is nobody to tell")
     if since >= end:
         raise Invalid("since", "must lie before now, and before until")
     send(Replay(cost_centre.id, since, end, again=True), deps)
@@ -144,10 +151,14 @@ OPERATIONS: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
             connector_list,
             connector_show,
             connector_update,
+            connector_pause,
+            connector_resume,
+            connector_test,
             connector_remove,
             route_add,
             route_list,
             route_update,
+            route_test,
             route_remove,
             credit_add,
             credit_show,

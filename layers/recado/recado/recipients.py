@@ -14,6 +14,8 @@ from recado.submission import Recipient, Refusal
 # What a segment's 160 septets may be written with. A text beyond is not even looked at: to compose
 # megabytes of accents would take minutes.
 _CHARACTERS = 320
+_USER_DATA = 140  # octets of a segment (3GPP TS 23.040, section 9.2.3.16)
+_ONE_SEGMENT = "with its header it must fit into one segment!"
 
 
 class Sized(Struct, frozen=True):
@@ -40,7 +42,7 @@ def recipient(
         reason = "empty" if not wish.destination.strip() else number.value
         refusal = Refusal("destination", reason, esme.RINVDSTADR)
     else:
-        made = sized(wish.text, cost_centre, voice=ask.voice)
+        made = sized(wish.text, cost_centre, voice=ask.voice, udh=ask.udh)
         refusal = made.refusal
     if refusal is None and not reaches(str(number)):
         refusal = no_route(voice=ask.voice)
@@ -66,8 +68,11 @@ def no_route(*, voice: bool) -> Refusal:
     return Refusal("message", "no_route", esme.RSYSERR)
 
 
-def sized(text: str, cost_centre: CostCentre, *, voice: bool = False) -> Sized:
-    """The text as it will be sent. A spoken one is sent as it is, and counts as one."""
+def sized(text: str, cost_centre: CostCentre, *, voice: bool = False, udh: str = "") -> Sized:
+    """The text as it will be sent. A spoken one is sent as it is, and counts as one; so does what
+    a customer has cut by itself and given a user data header."""
+    if udh:
+        return _part(text, len(udh) // 2, cost_centre)
     if not text.strip():
         return Sized(refusal=Refusal("text", "empty", esme.RINVMSGLEN))
     if voice:
@@ -85,6 +90,27 @@ def sized(text: str, cost_centre: CostCentre, *, voice: bool = False) -> Sized:
     if segments > most:
         return Sized(refusal=_long(f"{segments} segments, at most {most} are allowed!"))
     return Sized(text, segments)
+
+
+def _part(text: str, header: int, cost_centre: CostCentre) -> Sized:
+    """One part of a long text, beside its header of so many octets. It is sent as it is, and may
+    be blank; only what does not fit because of its accents goes without them."""
+    left = _USER_DATA - header
+    septets_left, units_left = left * 8 // 7, left // 2
+    if not text:
+        return Sized(refusal=Refusal("text", "empty", esme.RINVMSGLEN))
+    if units_left < 2 or len(text) > septets_left:
+        return Sized(refusal=_long(_ONE_SEGMENT))
+    for replace_accents in (False, cost_centre.replace_accents):
+        fitted = segmented(
+            text,
+            replace_accents=replace_accents,
+            gsm7_sizes=(septets_left, septets_left),
+            ucs2_sizes=(units_left, units_left),
+        )
+        if fitted.count == 1:
+            return Sized(fitted.text, 1)
+    return Sized(refusal=_long(_ONE_SEGMENT))
 
 
 def _long(why: str) -> Refusal:

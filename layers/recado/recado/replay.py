@@ -4,10 +4,11 @@ in it is owed anew. Both a stalled endpoint that is well again and operators end
 from msgspec.structs import replace
 
 from recado import endpoint
+from recado.costcentre import CostCentre
 from recado.ids import id_time
 from recado.message import Record, Report, key_of
 from recado.notices import LOOK_BACK, Replay, emit, send
-from recado.report import owed_again
+from recado.report import owed_again, told_by_mailbox
 from recado.wiring import Deps
 
 PAGE = 100
@@ -16,6 +17,19 @@ PAGE = 100
 def reaching(record: Record, report: Report) -> float:
     """From when on a replay has to begin to come by this record."""
     return min(report.owed_at, id_time(record.id) + LOOK_BACK)
+
+
+def tells_mailbox(cost_centre: CostCentre, since: float, until: float, deps: Deps) -> bool:
+    """Whether a replay of this time would put anything into the mailbox of its SMPP bind."""
+    if cost_centre.reports_by != "origin":
+        return cost_centre.reports_by == "smpp"
+    store, after = deps.engine.store, ""
+    while page := store.records_between(cost_centre.id, since - LOOK_BACK, until, after, PAGE):
+        if any(record.reports and told_by_mailbox(record, cost_centre) for record in page):
+            return True
+        after = page[-1].id
+        deps.breathe()
+    return False
 
 
 def replay(asked: Replay, deps: Deps) -> None:

@@ -1,35 +1,77 @@
-"""What a record owes to its customer: which report is next, and what became of each try.
+"""What a record owes to its customer: which report is next, where it goes, and what became of each
+try.
 
 Every accepted message owes one report of type 1 (the submit's outcome) and then one of type 2 (its
 final state), less those that the cost centre does not want. A batch owes its callback, a reply
-owes itself. They are given in the order in which they stand in the record.
+owes itself. They are given in the order in which they stand in the record: to the customer's
+callback URL, or into its mailbox, from where they go by its SMPP bind.
 """
 
 from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from recado.message import Attempt, Message, Record, Report
+from recado.costcentre import CostCentre
+from recado.esme import RECEIPT_STAT
+from recado.message import Attempt, Message, Record, Reply, Report, State
 
 SUBMIT_OUTCOME = "1"
 FINAL_STATE = "2"
+FAILURE = "failure"  # as a kind that is wanted: FINAL_STATE, where the message was not delivered
 REPLY = "reply"
 BATCH = "batch"
 ALERT = "alert"
 _KEPT_TRIES = 10
+# Bits 0 and 1 of registered_delivery (SMPP 3.4, 5.2.17). The fourth is reserved there: who sets it
+# is better told than not.
+_REGISTERED: tuple[tuple[str, ...], ...] = ((), (FINAL_STATE,), (FAILURE,), (FINAL_STATE,))
+
+
+def wanted(cost_centre: CostCentre | None, registered: int | None) -> tuple[str, ...]:
+    """The kinds of report that a message owes, by its cost centre and, where it came by SMPP, by
+    its registered_delivery. A mailbox takes no SUBMIT_OUTCOME: the submit_sm_resp has said it."""
+    if cost_centre is None:
+        return ()
+    if not _by_mailbox(cost_centre, by_smpp=registered is not None):
+        return cost_centre.reports
+    if registered is not None:
+        return _REGISTERED[registered & 3]
+    return (FINAL_STATE,) if FINAL_STATE in cost_centre.reports else ()
+
+
+def told_by_mailbox(record: Record, cost_centre: CostCentre) -> bool:
+    """Whether what this record owes goes to the mailbox of its customer's SMPP bind. What is about
+    a batch or an account never does: SMPP has no words for it."""
+    if isinstance(record, Message):
+        return _by_mailbox(cost_centre, by_smpp=record.registered is not None)
+    return isinstance(record, Reply) and _by_mailbox(cost_centre, by_smpp=record.by_smpp)
+
+
+def _by_mailbox(cost_centre: CostCentre, *, by_smpp: bool) -> bool:
+    by = cost_centre.reports_by
+    return by_smpp if by == "origin" else by == "smpp"
 
 
 def with_report(message: Message, report: Report, wanted: Iterable[str]) -> Message:
-    """The message, owing this report too, if the cost centre wants its kind. Each kind is owed
+    """The message, owing this report too, if its kind is among the wanted. Each kind is owed
     once: a second final state changes a type 2 that has not been given, and adds none."""
     if report.kind not in wanted:
-        return message
+        if report.kind != FINAL_STATE or FAILURE not in wanted:
+            return message
+        if report.stat == RECEIPT_STAT[State.DELIVERED]:
+            return _without(message, report.kind)
     others = tuple(old for old in message.reports if old.kind != report.kind)
     mine = [old for old in message.reports if old.kind == report.kind]
     if mine and mine[0].given_at is not None:
         return message
     kept = replace(mine[0], stat=report.stat, err=report.err) if mine else report
     return replace(message, reports=tuple(sorted((*others, kept), key=lambda r: r.kind)))
+
+
+def _without(message: Message, kind: str) -> Message:
+    """The message without a failure that was none after all, unless its customer was told."""
+    kept = tuple(old for old in message.reports if old.kind != kind or old.given_at is not None)
+    return replace(message, reports=kept)
 
 
 def next_owed(record: Record) -> Report | None:

@@ -71,12 +71,17 @@ class Routing:
     ) -> Upstream | None:
         """Where a message of this cost centre to this number goes, or None: no route matches. What
         is to be spoken passes by routes to upstreams that can't."""
+        route = self.route_for(cost_centre, number, voice=voice)
+        return None if route is None else self._upstreams.get(route.upstream)
+
+    def route_for(self, cost_centre: str, number: str, *, voice: bool = False) -> Route | None:
+        """The route by which it goes there."""
         self._fresh()
         for route in self._routes:
             if route.cost_centre in ("", cost_centre) and number.startswith(route.prefix):
                 upstream = self._upstreams.get(route.upstream)
                 if not voice or (upstream is not None and self._speaks(upstream)):
-                    return upstream
+                    return route
         return None
 
     @staticmethod

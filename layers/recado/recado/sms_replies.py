@@ -17,6 +17,7 @@ from recado.errors import Refused
 from recado.http import Answer
 from recado.message import Reply
 from recado.numbers import Numbering, NumberProblem, number_of
+from recado.replies import is_whole
 from recado.sms_query import fields_of
 from recado.submission import Refusal
 from recado.wiring import Deps
@@ -67,7 +68,7 @@ def _replies(cost_centre: str, since: float, until: float, deps: Deps) -> Iterat
         if read > _MOST_READ:
             detail = "há respostas demais até esta página: peça um período menor"
             raise _refuse("data_fim", "long", detail)
-        yield from (record for record in listed if isinstance(record, Reply))
+        yield from (one for one in listed if isinstance(one, Reply) and is_whole(one))
         after = listed[-1].id
         deps.breathe()
 

@@ -7,14 +7,15 @@ from msgspec import Struct
 
 from recado.connectors import Incoming, RawCallback, Receipt, Upstream
 from recado.errors import Misconfigured
-from recado.ids import derived_id, is_id
+from recado.ids import is_id
 from recado.lifecycle import received
-from recado.message import Key, Message, Record, Reply, Report, key_of
+from recado.message import Key, Message, Record, key_of
 from recado.money import refund
 from recado.notices import emit, emit_again, is_looked_at
 from recado.observability import count, follow, follows, log
 from recado.registry import CONNECTORS
-from recado.report import REPLY
+from recado.replies import Told, keep
+from recado.report import wanted
 from recado.wiring import Deps
 
 PATIENCE = 86_400.0  # how long a receipt may be ahead of its message, in seconds
@@ -89,6 +90,15 @@ def track(heard: Sequence[Heard], deps: Deps) -> None:
             _wait(one, deps)
 
 
+def _reply(told: Incoming, heard: Heard, outcome: _Outcome, deps: Deps) -> None:
+    [named] = _keys([(heard, told)], deps)
+    kept = keep(Told(heard.upstream.name, told, heard.raw.received_at, named, heard.body), deps)
+    if kept.record is None:
+        outcome.ahead.append(heard)
+    else:
+        (outcome.again if kept.again else outcome.owing).append(kept.record)
+
+
 def _wait(heard: Heard, deps: Deps) -> None:
     """Tried again after as long as it has waited so far, from 1 s to 15 minutes."""
     name, age = heard.upstream.name, deps.clock() - heard.raw.received_at
@@ -147,8 +157,8 @@ def _apply_each(turn: Mapping[Key, _Addressed], outcome: _Outcome, deps: Deps) -
         elif record.connector != receipt.heard.upstream.name:
             count("receipts_of_a_stranger")
         else:
-            at, wanted = receipt.heard.raw.received_at, _wanted(record, deps)
-            after = received(record, receipt.told, at, wanted)
+            at = receipt.heard.raw.received_at
+            after = received(record, receipt.told, at, _wanted(record, deps))
             if after is record:
                 _follow("receipt changes nothing", receipt, record)
                 outcome.again.append(record)
@@ -178,50 +188,4 @@ def _follow_ahead(receipt: _Addressed) -> None:
 
 
 def _wanted(message: Message, deps: Deps) -> tuple[str, ...]:
-    cost_centre = deps.directory.cost_centre(message.cost_centre)
-    return cost_centre.reports if cost_centre else ()
-
-
-# --- replies -------------------------------------------------------------------------------------
-
-
-def _message(key: Key | None, deps: Deps) -> Message | None:
-    record: Record | None = deps.engine.store.records([key])[0] if key else None
-    return record if isinstance(record, Message) else None
-
-
-def _reply(told: Incoming, heard: Heard, outcome: _Outcome, deps: Deps) -> None:
-    """Keeps a reply for the cost centre whose message it answers, if there is one. Told again
-    it stays the one that it was, though another message to that number may be the newest now."""
-    upstream, at = heard.upstream, heard.raw.received_at
-    event = f"reply:{told.upstream_event}"
-    known = deps.engine.store.by_refs([(upstream.name, event)])[0]
-    kept = deps.engine.store.records([known])[0] if known else None
-    if kept is not None:
-        outcome.again.append(kept)
-        return
-    [named] = _keys([(heard, told)], deps)
-    message = _message(named or deps.engine.store.newest_to(told.source), deps)
-    if message is None:
-        outcome.ahead.append(heard)
-        return
-    identifier = known.id if known else derived_id(at, upstream.name, event)
-    key = Key(message.cost_centre, identifier)
-    deps.engine.store.put_refs([(upstream.name, event, key)])
-    reply = Reply(
-        cost_centre=message.cost_centre,
-        id=identifier,
-        dialect=message.dialect,
-        message_id=message.id,
-        source=told.source,
-        text=told.text,
-        received_at=at,
-        reference=message.reference,
-        batch_id=message.batch_id,
-        destination=told.destination,
-        reports=(Report(REPLY, at),),
-    )
-    stood = deps.engine.store.create([reply])[0]
-    count("replies", 0 if stood else 1)
-    follow("reply", [stood or reply], connector=upstream.name, message_id=message.id)
-    outcome.owing.append(stood or reply)
+    return wanted(deps.directory.cost_centre(message.cost_centre), message.registered)

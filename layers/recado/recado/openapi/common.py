@@ -119,8 +119,9 @@ RESPONSES: Json = {
         ("Balance is insufficient!", "ESME_RSUBMITFAIL"),
     ),
     "Suspended": _refusal(
-        "The operator has suspended the cost centre.",
+        "The operator has suspended the cost centre, or lets it send by SMPP alone.",
         ("Cost centre is suspended!", "ESME_RBINDFAIL"),
+        ("Cost centre sends by SMPP alone!", "ESME_RBINDFAIL"),
     ),
     "Unknown": _refusal(
         "No such id, or it is another cost centre's.", ("Id is unknown!", "ESME_RQUERYFAIL")

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from recado.engine import Endpoint, Held, Remembered
 from recado.engine.embedded.accounts import Accounts
 from recado.engine.embedded.database import Database
+from recado.engine.embedded.expiry import ExpiredRefs, expired_keys, expired_records
 from recado.engine.embedded.mailboxes import Leases, Mailboxes
 from recado.engine.embedded.recent import Recent
 from recado.ids import first_id
@@ -21,7 +22,7 @@ _NUMBER = "UPDATE records SET number = ? WHERE cost_centre = ? AND id = ? AND ve
 _NUMBERLESS = (State.SCHEDULED,)
 _SELECT = "SELECT body FROM records WHERE cost_centre = ? AND id = ?"
 _REMEMBERED_SECONDS = 86_400.0
-_RECENT = 4_000  # records, and refs: those of a second or two at full load
+_RECENT = 2_000  # records, and refs: those of a second at full load
 
 
 def _millisecond(at: float) -> int:
@@ -41,7 +42,7 @@ class EmbeddedStore:
     def __init__(self, database: Database, clock: Callable[[], float], retention: float) -> None:
         self._db, self._clock, self._retention = database, clock, retention
         self._buckets: dict[str, tuple[int, int]] = {}
-        self._expired_ref = ("", "")
+        self._expired_refs = ExpiredRefs(database)
         self._recent: Recent[tuple[str, str], Record] = Recent(_RECENT)
         self._recent_refs: Recent[tuple[str, str], Key] = Recent(_RECENT)
         database.on_lost = self._forget_recent
@@ -265,46 +266,14 @@ class EmbeddedStore:
 
     def expire(self, now: float, limit: int) -> int:
         oldest = _first_id(_millisecond(now - self._retention))
-        gone = self._expire_records(oldest, limit) + self._expire_refs(oldest, limit)
-        gone += self._db.write(
-            "DELETE FROM remembered WHERE (cost_centre, key) IN (SELECT cost_centre, key"
-            " FROM remembered WHERE at <= ? ORDER BY at LIMIT ?)",
-            (now - _REMEMBERED_SECONDS, limit),
-        )
+        gone = expired_records(self._db, oldest, limit)
+        gone += self._expired_refs.expire(oldest, limit)
+        gone += expired_keys(self._db, now - _REMEMBERED_SECONDS, limit)
         gone += self._accounts.expire(now, limit) + self._mailboxes.expire(now, limit)
         if gone:
             self._forget_recent()
         self._db.touched()
         return gone
-
-    def _expire_records(self, oldest: str, limit: int) -> int:
-        gone, cost_centre = 0, ""
-        while gone < limit:
-            rows = self._db.read(
-                "SELECT min(cost_centre) FROM records WHERE cost_centre > ?", (cost_centre,)
-            )
-            if rows[0][0] is None:
-                break
-            cost_centre = rows[0][0]
-            # An id's time is the hour at which its message was due: the key is the expiry.
-            gone += self._db.write(
-                "DELETE FROM records WHERE cost_centre = ?1 AND id IN (SELECT id FROM records"
-                " WHERE cost_centre = ?1 AND id < ?2 ORDER BY id LIMIT ?3)",
-                (cost_centre, oldest, limit - gone),
-            )
-        return gone
-
-    def _expire_refs(self, oldest: str, limit: int) -> int:
-        # Upstream ids have no order of age, so the table is walked, a stretch at a time.
-        rows = self._db.read(
-            "SELECT connector, upstream_id, id FROM refs WHERE (connector, upstream_id) > (?, ?)"
-            " ORDER BY connector, upstream_id LIMIT ?",
-            (*self._expired_ref, limit),
-        )
-        self._expired_ref = (rows[-1][0], rows[-1][1]) if len(rows) == limit else ("", "")
-        stale = [(connector, upstream) for connector, upstream, key in rows if key < oldest]
-        self._db.write_many("DELETE FROM refs WHERE connector = ? AND upstream_id = ?", stale)
-        return len(stale)
 
     def settle(self) -> None:
         self._db.wait()
