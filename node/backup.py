@@ -7,6 +7,7 @@ from pathlib import Path
 
 from node.installation import PEPPER
 from recado.engine.embedded import BLOBS_NAME, DATABASE_NAME, claim_directory
+from recado.engine.embedded.keyring import SECRETS_NAME
 from recado.errors import Misconfigured, NotFound
 
 LOCK_NAME = "lock"  # what `claim_directory` leaves in a directory
@@ -25,10 +26,11 @@ def backup(data: Path, target: Path) -> None:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700, parents=True)
         _copy_database(data / DATABASE_NAME, draft / DATABASE_NAME)
-        # After the rows that name them; they are removed days later than those rows.
-        if (data / BLOBS_NAME).exists():
-            ignore = shutil.ignore_patterns("*.draft")
-            shutil.copytree(data / BLOBS_NAME, draft / BLOBS_NAME, ignore=ignore)
+        # After the rows that name them; blobs are removed days later than those rows.
+        for name in (BLOBS_NAME, SECRETS_NAME):
+            if (data / name).exists():
+                ignore = shutil.ignore_patterns("*.draft")
+                shutil.copytree(data / name, draft / name, ignore=ignore)
         shutil.copy2(data / PEPPER, draft / PEPPER)
         draft.replace(target)
     except (OSError, sqlite3.Error) as error:
@@ -58,8 +60,9 @@ def restore(source: Path, data: Path) -> None:
         if any(path.name != LOCK_NAME for path in data.iterdir()):
             raise Misconfigured(f"{data} holds something already: restore elsewhere")
         try:
-            if (source / BLOBS_NAME).exists():
-                shutil.copytree(source / BLOBS_NAME, data / BLOBS_NAME, dirs_exist_ok=True)
+            for name in (BLOBS_NAME, SECRETS_NAME):
+                if (source / name).exists():
+                    shutil.copytree(source / name, data / name, dirs_exist_ok=True)
             shutil.copy2(source / PEPPER, data / PEPPER)
             draft = data / (DATABASE_NAME + ".draft")
             shutil.copy2(source / DATABASE_NAME, draft)

@@ -79,6 +79,18 @@ def up(
     http_port: Annotated[
         int, typer.Option(envvar="RECADO_HTTP_PORT", min=0, max=65535, help="0: any free one.")
     ] = 8080,
+    smpp_port: Annotated[
+        int, typer.Option(envvar="RECADO_SMPP_PORT", min=0, max=65535, help="0: any free one.")
+    ] = 1910,
+    smpp_tls_port: Annotated[
+        int | None,
+        typer.Option(
+            envvar="RECADO_SMPP_TLS_PORT", min=0, max=65535, help="Another one, with TLS."
+        ),
+    ] = None,
+    smpp: Annotated[
+        bool, typer.Option(envvar="RECADO_SMPP", help="Take customers' binds, and bind to SMSCs.")
+    ] = True,
     tls_certificate: Annotated[
         Path | None, typer.Option(envvar="RECADO_TLS_CERTIFICATE", help="PEM; with --tls-key.")
     ] = None,
@@ -88,7 +100,7 @@ def up(
         str | None, typer.Option(help="Use the simulator that runs there instead.")
     ] = None,
 ) -> None:
-    """Run the gateway: front door, workers, and one durable directory."""
+    """Run the gateway: front door, SMPP, workers, and one durable directory."""
     from node.up import UpSettings
     from node.up import up as run
 
@@ -98,6 +110,8 @@ def up(
         data=data,
         host=host,
         http_port=http_port,
+        smpp_port=smpp_port if smpp else None,
+        smpp_tls_port=smpp_tls_port,
         tls_certificate=tls_certificate,
         tls_key=tls_key,
         simulator=simulator,

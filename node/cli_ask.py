@@ -12,13 +12,14 @@ from typing import Annotated, Any
 import typer
 from msgspec import Struct
 
-from node.control import Answer, Command, run
+from node.control import Answer, Command, Operations, run
 from node.control import ask as ask_node
 from node.installation import TEMPLATE, make_durable, open_installation
 from node.template import read_template
 from recado.engine.embedded import DATABASE_NAME, claim_directory
 from recado.errors import Invalid, Misconfigured, NotFound, RecadoError
 from recado.http import Outgoing, Reached, Unreached
+from recado.operations import OPERATIONS
 from recado.settings import read_settings
 
 
@@ -98,11 +99,20 @@ def _without_node(data: Path, command: Command) -> Answer:
         deps, database, _ = open_installation(data, wiring, settings, _no_network)
         database.schedule = lambda _commit: None  # all that the command writes is one unit
         try:
-            answer = run(command, deps)
+            answer = run(command, deps, _operations(command))
             make_durable(database)
             return answer
         finally:
             database.close()
+
+
+def _operations(command: Command) -> Operations:
+    """What they are without a node: no binds are held, and no courier runs."""
+    if command.operation != "connector_test":
+        return OPERATIONS
+    from node.bind_once import tested_alone
+
+    return {"connector_test": tested_alone}
 
 
 def _no_network(requests: Sequence[Outgoing]) -> list[Reached | Unreached]:

@@ -10,7 +10,7 @@ from recado.amounts import amount_of
 
 app = typer.Typer(help="Cost centres: the customers.", no_args_is_help=True)
 
-Which = Annotated[str, typer.Argument(help="Its id, login or name.")]
+Which = Annotated[str, typer.Argument(help="Its id, login, SMPP system_id or name.")]
 CallbackUrl = Annotated[str | None, typer.Option(help="Where reports and replies go.")]
 CallbackMethod = Annotated[str | None, typer.Option(help="POST or GET.")]
 CallbackGetForm = Annotated[
@@ -44,14 +44,38 @@ TokenSeconds = Annotated[
     int | None, typer.Option(help="How long an access token opens (Directcall's API).")
 ]
 ImpedimentsOk = Annotated[bool | None, typer.Option(help="Answer impediments with HTTP 200.")]
+SendsBy = Annotated[
+    str | None, typer.Option(help="The ways by which it may send: http,smpp, http or smpp.")
+]
+ReportsBy = Annotated[
+    str | None,
+    typer.Option(
+        help="Where its reports and replies go: origin (the way their message came), http or smpp."
+    ),
+]
+SmppBinds = Annotated[int | None, typer.Option(help="How many SMPP binds it may have at once.")]
+SmppWindow = Annotated[
+    int | None, typer.Option(help="PDUs without an answer that it may have, and that we send it.")
+]
+SmppAlphabet = Annotated[
+    str | None, typer.Option(help="What its data_coding 0 means: gsm or latin1.")
+]
+SmppAddresses = Annotated[
+    str | None,
+    typer.Option(help="From where it may bind: 192.0.2.7,198.51.100.0/24, for example; any."),
+]
+
+
+_LISTS = {"reports": "none", "sends_by": "none", "smpp_addresses": "any"}  # what an empty one is
 
 
 def _switches(**given: Any) -> dict[str, Any]:
-    """The settings that were named; reports as the list that they are kept as."""
+    """The settings that were named; lists as they are kept."""
     named = {name: value for name, value in given.items() if value is not None}
-    if "reports" in named:
-        kinds = named["reports"].lower()
-        named["reports"] = [] if kinds == "none" else [k.strip() for k in kinds.split(",")]
+    for name, empty in _LISTS.items():
+        if name in named:
+            text = named[name].strip().lower()
+            named[name] = [] if text == empty else [each.strip() for each in text.split(",")]
     if "callback_method" in named:
         named["callback_method"] = named["callback_method"].upper()
     for name in ("price", "voice_price", "low_balance"):
@@ -66,6 +90,13 @@ def create(
     login: Annotated[str | None, typer.Option(help="Made up if none is given.")] = None,
     password: Annotated[
         str | None, typer.Option(help="One that exists already; random if none is given.")
+    ] = None,
+    smpp_system_id: Annotated[
+        str | None,
+        typer.Option(help="Its login for SMPP, 15 characters; made up if unsaid."),
+    ] = None,
+    smpp_password: Annotated[
+        str | None, typer.Option(help="The password for it, 8 characters; random if unsaid.")
     ] = None,
     sign: Annotated[
         bool, typer.Option("--sign", help="Sign callbacks (Standard Webhooks).")
@@ -90,13 +121,20 @@ def create(
     currency: Currency = None,
     token_seconds: TokenSeconds = None,
     impediments_ok: ImpedimentsOk = None,
+    sends_by: SendsBy = None,
+    reports_by: ReportsBy = None,
+    smpp_binds: SmppBinds = None,
+    smpp_window: SmppWindow = None,
+    smpp_alphabet: SmppAlphabet = None,
+    smpp_addresses: SmppAddresses = None,
     target: TargetOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """A new cost centre. Its password is printed this once.
+    """A new cost centre. Its passwords are printed this once.
 
     Login and password open Zoug's API; Directcall's API calls the same two client_id and
-    client_secret. A customer that moves brings its own with --login and --password."""
+    client_secret. smpp_system_id and smpp_password are what it binds with. A customer that moves
+    brings its own: --login, --password, --smpp-system-id, --smpp-password."""
     switches = _switches(
         callback_url=callback_url,
         callback_method=callback_method,
@@ -118,9 +156,22 @@ def create(
         currency=currency,
         token_seconds=token_seconds,
         impediments_ok=impediments_ok,
+        sends_by=sends_by,
+        reports_by=reports_by,
+        smpp_binds=smpp_binds,
+        smpp_window=smpp_window,
+        smpp_alphabet=smpp_alphabet,
+        smpp_addresses=smpp_addresses,
     )
-    arguments = {"name": name, "login": login, "password": password, "sign": sign, **switches}
-    shown(ask(target, "costcentre_create", **arguments), as_json)
+    arguments = {
+        "name": name,
+        "login": login,
+        "password": password,
+        "sign": sign,
+        "smpp_system_id": smpp_system_id,
+        "smpp_password": smpp_password,
+    }
+    shown(ask(target, "costcentre_create", **arguments, **switches), as_json)
 
 
 @app.command("list")
@@ -160,6 +211,12 @@ def update(
     currency: Currency = None,
     token_seconds: TokenSeconds = None,
     impediments_ok: ImpedimentsOk = None,
+    sends_by: SendsBy = None,
+    reports_by: ReportsBy = None,
+    smpp_binds: SmppBinds = None,
+    smpp_window: SmppWindow = None,
+    smpp_alphabet: SmppAlphabet = None,
+    smpp_addresses: SmppAddresses = None,
     target: TargetOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
@@ -186,6 +243,12 @@ def update(
         currency=currency,
         token_seconds=token_seconds,
         impediments_ok=impediments_ok,
+        sends_by=sends_by,
+        reports_by=reports_by,
+        smpp_binds=smpp_binds,
+        smpp_window=smpp_window,
+        smpp_alphabet=smpp_alphabet,
+        smpp_addresses=smpp_addresses,
     )
     shown(ask(target, "costcentre_update", which=which, **switches), as_json)
 
@@ -196,12 +259,16 @@ def rotate(
     overlap_hours: Annotated[
         float, typer.Option(min=0.0, help="How long the old password still opens.")
     ] = 24.0,
+    smpp: Annotated[
+        bool, typer.Option("--smpp", help="That of SMPP; with a system_id, if it has none yet.")
+    ] = False,
     target: TargetOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
     """A new password, printed this once. It is the client_secret of Directcall's API, too; access
-    tokens end with the password that they were given for."""
-    result = ask(target, "costcentre_rotate", which=which, overlap=overlap_hours * 3600)
+    tokens end with the password that they were given for. That of SMPP is another one."""
+    overlap = overlap_hours * 3600
+    result = ask(target, "costcentre_rotate", which=which, overlap=overlap, smpp=smpp)
     shown(result, as_json)
 
 

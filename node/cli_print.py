@@ -59,7 +59,11 @@ def message(record: Mapping[str, Any], as_json: bool) -> None:
 def started(node: Started) -> None:
     """What a newcomer needs to see, and on the first start a line that works as it stands."""
     say = partial(echo, err=True)
-    say(f"Recado listens on {node.url}, its data is in {node.data}/")
+    smpp = "".join(
+        f", by SMPP{' with TLS' if place else ''} on {address}"
+        for place, address in enumerate(node.smpp)
+    )
+    say(f"Recado listens on {node.url}{smpp}; its data is in {node.data}/")
     if node.simulator_url is None:
         return
     say(f"The upstream is a simulator ({node.simulator_url}): nothing is really sent.")
@@ -79,6 +83,11 @@ def started(node: Started) -> None:
         say("A batch:\n")
     batch = f'{{"list":[{body},{{"destination_addr":"553488556644","message":"Oi"}}]}}'
     say(f"{curl}/batch -H 'content-type: application/json' -d '{batch}'\n")
+    if node.smpp:
+        host, _, port = node.smpp[0].rpartition(":")
+        system_id, smpp_password = node.demo["smpp_system_id"], node.demo["smpp_password"]
+        say("It may bind by SMPP, too, and then has its reports there (docs/smpp.md):\n")
+        say(f"  host {host}, port {port}, system_id {system_id}, password {smpp_password}\n")
     say("Next: docs/zoug-api.md (the API), docs/simulator.md (numbers that misbehave),")
     say("`recado costcentre create --help` (a cost centre of your own). Ctrl-C ends it.")
 

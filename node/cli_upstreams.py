@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+from typer import echo
 
 from node.cli_ask import DEFAULT_DATA, JsonOption, TargetOption, ask
 from node.cli_print import shown, table
@@ -47,6 +48,9 @@ RoutePrefix = Annotated[
 ]
 
 
+_APART = frozenset({"settings", "binds"})  # what is no field of one line
+
+
 def _pairs(given: Sequence[str] | None) -> dict[str, str]:
     pairs = [one.partition("=") for one in given or ()]
     for name, equals, _ in pairs:
@@ -64,14 +68,17 @@ def _connector(found: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         shown(found, as_json)
         return
-    settings = {f"setting {name}": value for name, value in found["settings"].items()}
-    shown({**{k: v for k, v in found.items() if k != "settings"}, **settings}, as_json)
+    settings = {f"setting {name}": value for name, value in found.get("settings", {}).items()}
+    shown({**{k: v for k, v in found.items() if k not in _APART}, **settings}, as_json)
+    if found.get("binds"):
+        echo()
+        table(found["binds"], as_json, tuple(found["binds"][0]))
 
 
 @connector_app.command("kinds")
 def kinds(as_json: JsonOption = False) -> None:
     """The kinds of upstream that there are, and the settings of each."""
-    table(connector_kinds(), as_json, ("kind", "setting", "needed", "meaning"))
+    table(connector_kinds(), as_json, ("kind", "setting", "needed", "secret", "meaning"))
 
 
 @connector_app.command("add")
@@ -86,7 +93,8 @@ def connector_add(
     target: TargetOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """A new connector. Prints the callback URL to give to the upstream; it holds a secret."""
+    """A new connector. Prints the callback URL to give to the upstream, if it is of a kind that
+    calls; it holds a secret. Settings that are secrets themselves are never shown again."""
     options = _given(
         callback_base=callback_base,
         concurrency=concurrency,
@@ -100,7 +108,8 @@ def connector_add(
 @connector_app.command("list")
 def connector_list(target: TargetOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
     """Every connector, and the routes that lead to it."""
-    columns = ("name", "kind", "concurrency", "submit_timeout", "after_uncertain", "routes")
+    limits = ("concurrency", "submit_timeout", "after_uncertain")
+    columns = ("name", "kind", "paused", *limits, "routes")
     table(ask(target, "connector_list"), as_json, columns)
 
 
@@ -111,7 +120,7 @@ def connector_show(
     target: TargetOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """One connector with its settings."""
+    """One connector with its settings, and its binds where a gateway that runs here holds them."""
     _connector(ask(target, "connector_show", name=name, secrets=secrets), as_json)
 
 
@@ -135,6 +144,31 @@ def connector_update(
     )
     changed = ask(target, "connector_update", name=name, settings=_pairs(setting), **options)
     _connector(changed, as_json)
+
+
+@connector_app.command("pause")
+def connector_pause(
+    name: ConnectorName, target: TargetOption = DEFAULT_DATA, as_json: JsonOption = False
+) -> None:
+    """Hand it nothing more: what is routed to it waits. Receipts and replies still come."""
+    _connector(ask(target, "connector_pause", name=name), as_json)
+
+
+@connector_app.command("resume")
+def connector_resume(
+    name: ConnectorName, target: TargetOption = DEFAULT_DATA, as_json: JsonOption = False
+) -> None:
+    """Hand it messages again."""
+    _connector(ask(target, "connector_resume", name=name), as_json)
+
+
+@connector_app.command("test")
+def connector_test(
+    name: ConnectorName, target: TargetOption = DEFAULT_DATA, as_json: JsonOption = False
+) -> None:
+    """Whether it is there; nothing is sent through it. An SMSC is asked over the binds of the
+    gateway that runs here; where none runs, by one bind that ends at once."""
+    _connector(ask(target, "connector_test", name=name), as_json)
 
 
 @connector_app.command("remove")
@@ -177,6 +211,26 @@ def route_add(
 def route_list(target: TargetOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
     """Every route, in the order in which they are tried."""
     _routes(ask(target, "route_list"), as_json)
+
+
+@route_app.command("test")
+def route_test(
+    number: Annotated[str, typer.Argument(help="The number that a message would go to.")],
+    cost_centre: Annotated[
+        str,
+        typer.Option(help="This one's: its id, login or name. Empty: one that no route names."),
+    ] = "",
+    voice: Annotated[bool, typer.Option("--voice", help="To be spoken.")] = False,
+    target: TargetOption = DEFAULT_DATA,
+    as_json: JsonOption = False,
+) -> None:
+    """Which route and connector a message would take, or that none does. Nothing is sent."""
+    arguments = {"number": number, "cost_centre": cost_centre, "voice": voice}
+    found = ask(target, "route_test", **arguments)
+    if not as_json and found["route"] is None:
+        echo(f"no route takes {found['number']}")
+    else:
+        shown(found, as_json)
 
 
 @route_app.command("update")

@@ -9,12 +9,14 @@ import asyncio
 import contextlib
 import socket
 import sqlite3
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
+from node.waiting import start
 from recado.engine.embedded.database import Database
 from recado.errors import Misconfigured, RecadoError
 from recado.observability import log
@@ -24,6 +26,9 @@ from recado.wiring import Deps
 SOCKET_NAME = "control.sock"
 _LONGEST_LINE = 16 * 1024 * 1024
 _PATIENCE = 30.0
+
+
+Operations: TypeAlias = Mapping[str, Callable[..., Any]]
 
 
 class Command(Struct, frozen=True):
@@ -40,9 +45,9 @@ class Answer(Struct, frozen=True):
     problem: str | None = None
 
 
-def run(command: Command, deps: Deps) -> Answer:
+def run(command: Command, deps: Deps, operations: Operations = OPERATIONS) -> Answer:
     """Carries out one command."""
-    operation = OPERATIONS.get(command.operation)
+    operation = operations.get(command.operation)
     if operation is None:
         return Answer(problem=f"there is no operation {command.operation}")
     try:
@@ -55,14 +60,18 @@ def run(command: Command, deps: Deps) -> Answer:
         return Answer(problem=f"it could not be written: {error}")
 
 
-async def listen(folder: Path, deps: Deps, database: Database) -> asyncio.Server:
-    """Serves commands until the server is closed. An answer goes when its writes are durable."""
+async def listen(
+    folder: Path, deps: Deps, database: Database, operations: Operations = OPERATIONS
+) -> asyncio.Server:
+    """Serves commands until the server is closed. An operation may wait, as a handler may. An
+    answer goes when its writes are durable."""
     bound = _bound(folder)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             line = await reader.readline()
-            answer = run(msgspec.json.decode(line, type=Command), deps)
+            command = msgspec.json.decode(line, type=Command)
+            answer = await _in_greenlet(lambda: run(command, deps, operations))
             problem = await _durable(database)
             if problem is not None:
                 answer = Answer(problem=f"it could not be written: {problem}")
@@ -77,6 +86,24 @@ async def listen(folder: Path, deps: Deps, database: Database) -> asyncio.Server
             writer.close()
 
     return await asyncio.start_unix_server(serve, sock=bound, limit=_LONGEST_LINE)
+
+
+async def _in_greenlet(work: Callable[[], Answer]) -> Answer:
+    """What the work gives, or raises."""
+    end: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+    def told() -> None:
+        try:
+            answer = work()
+        except Exception as error:
+            if not end.done():
+                end.set_exception(error)
+        else:
+            if not end.done():  # whoever waited may have been cancelled
+                end.set_result(answer)
+
+    start(told)
+    return await end
 
 
 def _bound(folder: Path) -> socket.socket:

@@ -8,7 +8,7 @@ from recado.configuration import cost_centres, named, put
 from recado.connectors import Upstream
 from recado.costcentre import new_password
 from recado.operations import costcentre_create, costcentre_update
-from recado.upstreams import route_add
+from recado.route_operations import route_add
 from recado.wiring import Deps
 
 SIMULATOR = "simulator"
@@ -38,7 +38,11 @@ def demo_cost_centre(deps: Deps, simulator_url: str) -> dict[str, str] | None:
     every = cost_centres(deps)
     if not every:
         return costcentre_create(
-            deps, name=DEMO, login=DEMO, callback_url=simulator_url + DEMO_CALLBACK
+            deps,
+            name=DEMO,
+            login=DEMO,
+            smpp_system_id=DEMO,
+            callback_url=simulator_url + DEMO_CALLBACK,
         )
     for cost_centre in every:
         url, right = cost_centre.callback_url, simulator_url + DEMO_CALLBACK

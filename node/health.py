@@ -8,14 +8,14 @@
 import hmac
 import ipaddress
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import msgspec
 
 from node.gateway import Page
 from node.http_server import RawRequest, Reply
-from node.metrics import exposition
+from node.metrics import SmppCounts, exposition
 from node.workers import Workers
 from recado.engine.embedded.database import Database
 from recado.engine.embedded.queue import EmbeddedQueue
@@ -27,13 +27,18 @@ _FORWARDED = frozenset({"forwarded", "via", "x-forwarded-for", "x-real-ip"})
 
 
 def pages(
-    database: Database, queue: EmbeddedQueue, workers: Workers, metrics_token: str
+    database: Database,
+    queue: EmbeddedQueue,
+    workers: Workers,
+    metrics_token: str,
+    smpp: Callable[[], SmppCounts | None] = lambda: None,
 ) -> dict[str, Page]:
-    """The pages by their path."""
+    """The pages by their path. Whether an SMSC can be reached is told by /metrics alone: what goes
+    there waits, and the node is as ready as ever."""
     return {
         "/health": _healthy,
         "/ready": Readiness(database, workers).answer,
-        "/metrics": partial(_metrics, database, queue, metrics_token, time.time()),
+        "/metrics": partial(_metrics, database, queue, smpp, metrics_token, time.time()),
     }
 
 
@@ -83,6 +88,7 @@ class Readiness:
 def _metrics(
     database: Database,
     queue: EmbeddedQueue,
+    smpp: Callable[[], SmppCounts | None],
     token: str,
     started_at: float,
     request: RawRequest,
@@ -96,7 +102,7 @@ def _metrics(
         _tell(reply, 403, {"error": "this machine alone, unless RECADO_METRICS_TOKEN is set"})
     else:
         commits = (database.commits, database.commit_seconds)
-        text = exposition(counts(), queue.depths(), queue.ages(), commits, started_at)
+        text = exposition(counts(), queue.depths(), queue.ages(), commits, started_at, smpp())
         reply(200, {"content-type": "text/plain; version=0.0.4; charset=utf-8"}, text.encode())
 
 

@@ -3,6 +3,7 @@
 recado.db       messages, queues, configuration
 blobs/          what is too large for a queue message
 pepper          the key of the passwords' hashes; without it no password opens
+secrets/        what has to be read back, such as our passwords at SMSCs: one file each
 lock            held by the process that uses the directory
 control.sock    where a running node takes commands
 """
@@ -16,6 +17,7 @@ from node.template import Wiring
 from recado.engine import Engine
 from recado.engine.embedded import open_engine
 from recado.engine.embedded.database import Database
+from recado.engine.embedded.keyring import SECRETS_NAME, FolderKeyring
 from recado.engine.embedded.queue import Policy
 from recado.errors import Misconfigured
 from recado.http import Exchange
@@ -63,10 +65,22 @@ def open_installation(
     settings: Settings,
     exchange: Exchange,
     turns: Turns = ALONE,
+    *,
+    holds_binds: bool = False,
 ) -> tuple[Deps, Database, Engine]:
-    """The dependencies over a claimed data directory."""
+    """The dependencies over a claimed data directory; with binds, where this process speaks SMPP to
+    upstreams."""
     retention = settings.retention_days * _DAY
     pepper = pepper_of(folder)
     engine, database = open_engine(folder, policies_of(wiring), time.time, retention, pepper)
-    deps = assemble(engine, pepper, exchange, settings, time.time, turns)
+    deps = assemble(
+        engine,
+        pepper,
+        exchange,
+        settings,
+        time.time,
+        turns,
+        holds_binds=holds_binds,
+        keyring=FolderKeyring(folder / SECRETS_NAME),
+    )
     return deps, database, engine

@@ -52,7 +52,7 @@ def log_to_stderr(level: str, form: str = "") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Text(_FORMAT) if form == "text" else _Json())
     handler.addFilter(_without_arguments)
-    log_through(handler, level, "recado", "node")
+    log_through(handler, level, "recado", "node", "smpp")
     sys.excepthook = _ended
 
 

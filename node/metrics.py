@@ -10,9 +10,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from recado.engine import Depth
 
 Sample: TypeAlias = tuple[str, float]  # labels as they are written, value
+
+
+class SmppCounts(Struct, frozen=True):
+    """What is bound, and what waits for a bind."""
+
+    binds: Mapping[str, int]  # by connector: those that there should be
+    binds_up: Mapping[str, int]  # those that stand; where none does, it may be missing here
+    customers: Mapping[str, int]  # their binds, by mode
+    mails: int
+
 
 _COUNTERS = {
     "messages_accepted": "Recipients that were answered with yes.",
@@ -29,11 +41,14 @@ _COUNTERS = {
     "uncertain": "Claims whose submitter did not come back: perhaps sent.",
     "no_route": "Recipients that no route takes.",
     "put_back": "Recipients that have to wait.",
+    "handed_on": "Recipients that went on to the process that holds the binds.",
     "callbacks_received": "Calls of upstreams.",
     "callbacks_unmatched": "Calls of upstreams that matched no message in a day.",
     "receipts_of_a_stranger": "Receipts for a message that went through another upstream.",
     "replies": "Replies kept.",
+    "replies_in_part": "Long replies that went on without the parts that never came.",
     "reports_given": "Reports and replies that a callback URL answered with 2xx.",
+    "reports_mailed": "Reports and replies that were put into mailboxes, for SMPP binds.",
     "reports_failed": "Tries at a callback URL that it did not answer with 2xx.",
     "reports_abandoned": "Reports given up after a day.",
     "refunds": "Messages, and rests of lists, that were given back.",
@@ -42,6 +57,26 @@ _COUNTERS = {
     "endpoints_parked": "Callback URLs that answered 410.",
     "faults": "Faults of ours.",
     "queue_failures": "Queue messages that come again after a fault.",
+    "messages_replaced": "Messages whose text their customer replaced before they went.",
+    "mails_delivered": "Receipts and replies that a bind acknowledged.",
+    "mails_refused": "Receipts and replies that a customer's bind refused for good.",
+    "mails_expired": "Receipts and replies that no bind took in their time.",
+    "mails_put_off": "Tries at a bind that did not take a receipt or a reply.",
+    "callbacks_not_kept": "Receipts and replies of SMSCs that could not be kept: they come again.",
+    "smpp_binds": "Binds of customers.",
+    "smpp_unbinds": "Binds of customers that ended.",
+    "smpp_binds_refused": "Binds of customers that were refused.",
+    "smpp_connections": "Connections to the SMPP port.",
+    "smpp_connections_failed": "Connections to the SMPP port that never came to stand.",
+    "smpp_connections_refused": "Connections to the SMPP port above what is allowed.",
+    "smpp_throttled": "Messages that an SMSC did not take because there were too many.",
+    "smpp_pdus_in": "PDUs received.",
+    "smpp_pdus_malformed": "PDUs that could not be read.",
+    "smpp_commands_unknown": "PDUs of a command that there is not.",
+    "smpp_responses_ignored": "Responses that no request waited for.",
+    "smpp_streams_refused": "Sessions that ended because what came was no SMPP.",
+    "smpp_peers_not_reading": "Sessions that ended because the other side did not read.",
+    "smpp_enquires_unanswered": "Sessions that ended because enquire_link was not answered.",
     "commits_failed": "Commits that could not be made durable.",
 }
 # What is counted under a name for each reason, state or outcome: beginning, name, label, help.
@@ -60,9 +95,10 @@ def exposition(
     ages: Mapping[str, float],
     commits: tuple[int, float],
     started_at: float,
+    smpp: SmppCounts | None = None,
 ) -> str:
     """All metrics: the counts, each queue's depth and the age of its oldest message, the number of
-    commits and the seconds that they took, and when the process started."""
+    commits and the seconds that they took, when the process started, and what is bound."""
     lines: list[str] = []
     for name, text, samples in _counted(counts):
         lines += _metric(f"recado_{name}_total", "counter", text, samples)
@@ -85,6 +121,8 @@ def exposition(
         "For how long the oldest message that is ready or in hand has been there.",
         [(f'{{queue="{queue}"}}', round(age, 1)) for queue, age in sorted(ages.items())],
     )
+    if smpp is not None:
+        lines += _bound(smpp)
     lines += _process(started_at)
     return "\n".join(lines) + "\n"
 
@@ -102,6 +140,30 @@ def _counted(counts: Mapping[str, int]) -> Iterator[tuple[str, str, list[Sample]
         yield name, text, [(labels, float(value)) for labels, value in samples]
     for name, value in sorted(left.items()):
         yield name, name, [("", value)]
+
+
+def _bound(smpp: SmppCounts) -> Iterator[str]:
+    of = [(f'{{connector="{name}"}}', name) for name in sorted(smpp.binds)]
+    yield from _metric(
+        "recado_connector_binds",
+        "gauge",
+        "Binds to upstreams that there should be.",
+        [(labels, smpp.binds[name]) for labels, name in of],
+    )
+    yield from _metric(
+        "recado_connector_binds_up",
+        "gauge",
+        "Binds to upstreams that stand.",
+        [(labels, smpp.binds_up.get(name, 0)) for labels, name in of],
+    )
+    yield from _metric(
+        "recado_customer_binds",
+        "gauge",
+        "Binds of customers.",
+        [(f'{{mode="{mode}"}}', amount) for mode, amount in smpp.customers.items()],
+    )
+    text = "Receipts and replies that wait for a customer's bind."
+    yield from _metric("recado_mailbox_messages", "gauge", text, [("", smpp.mails)])
 
 
 def _metric(name: str, kind: str, text: str, samples: Iterable[Sample]) -> list[str]:

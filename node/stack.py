@@ -28,7 +28,15 @@ _FUNCTION = "SendFunction"
 _CALLBACK_URL, _SIMULATOR_URL = "CallbackUrl", "SimulatorUrl"
 _PUBLIC_BASE_URL = "RECADO_PUBLIC_BASE_URL"
 _CONFIG = Config(connect_timeout=5, read_timeout=15, retries={"mode": "standard"})
-_TELLS_A_CALLBACK_URL = frozenset({"connector_add", "connector_show", "connector_update"})
+_TELLS_A_CALLBACK_URL = frozenset(
+    {
+        "connector_add",
+        "connector_pause",
+        "connector_resume",
+        "connector_show",
+        "connector_update",
+    }
+)
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _THROTTLED = frozenset(
     {

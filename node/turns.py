@@ -7,9 +7,8 @@ some eight turns of the loop in it. When none has come for a while, it goes at f
 
 import asyncio
 import sys
-from weakref import WeakKeyDictionary
 
-from greenlet import getcurrent, greenlet
+from greenlet import getcurrent
 
 from node.waiting import can_wait, wait
 from recado.wiring import Turns
@@ -29,7 +28,6 @@ class Taking:
         self._in_hand = 0
         self._last = -RECENT
         self._next = 0.0
-        self._waited: WeakKeyDictionary[greenlet, float] = WeakKeyDictionary()
 
     def begins(self) -> None:
         """A single message, or some, are taken up."""
@@ -46,11 +44,11 @@ class Taking:
     def breathe(self) -> None:
         """Lets what has come meanwhile have its turn, and single messages go first."""
         if can_wait():
-            mine, loop = getcurrent(), asyncio.get_running_loop()
-            began, waited = loop.time(), self._waited.get(mine, 0.0)
+            mine, loop = getcurrent().__dict__, asyncio.get_running_loop()
+            began, waited = loop.time(), mine.get("waited", 0.0)
             # Somebody may wait for the answer: after its share it only lets others have a turn.
             wait(self._turn() if waited < SHARE else asyncio.sleep(0))
-            self._waited[mine] = waited + loop.time() - began
+            mine["waited"] = waited + loop.time() - began
 
     def pace(self) -> int:
         """Waits until some of what is many may go: how many."""

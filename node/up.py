@@ -1,5 +1,5 @@
-"""`recado up`: the gateway on one machine. Front door, workers and one durable directory in one
-process; the simulator, if it is wanted, in another."""
+"""`recado up`: the gateway on one machine. Front door, SMPP, workers and one durable directory in
+one process; the simulator, if it is wanted, in another."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ import signal
 import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from node.gateway import Gateway
 from node.health import pages
 from node.http_server import Server, serve
 from node.installation import TEMPLATE, make_durable, open_installation
+from node.smpp import Smpp, Ways, address
 from node.template import Router, Wiring, read_template
 from node.turns import Taking
 from node.waiting import can_wait, wait
@@ -37,10 +38,10 @@ from recado.engine.embedded.blobs import DirectoryBlobs
 from recado.engine.embedded.database import Database
 from recado.engine.embedded.queue import EmbeddedQueue
 from recado.errors import Misconfigured
-from recado.http import Outgoing, Reached, Unreached
 from recado.observability import log
 from recado.settings import Settings
 from recado.wiring import Deps
+from smpp.server_settings import ServerSettings
 
 GRACE = 30.0  # seconds for what is in hand when the node is told to stop
 _BLOB_DAYS = 125  # how much longer than a message: it is there 90 days ahead, 30 more if moved
@@ -54,6 +55,8 @@ class UpSettings(Struct, frozen=True, kw_only=True):
     data: Path
     host: str = "127.0.0.1"
     http_port: int = 8080
+    smpp_port: int | None = 1910  # None: no SMPP at all
+    smpp_tls_port: int | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     simulator: bool = True  # start one
@@ -64,6 +67,7 @@ class Started(Struct, frozen=True):
     """What to tell whoever started the node."""
 
     url: str
+    smpp: tuple[str, ...]  # where it listens, as host:port; without TLS first
     data: Path
     simulator_url: str | None
     demo: dict[str, Any] | None  # the demo cost centre, on the first start alone
@@ -100,48 +104,57 @@ async def _run(
     async with AsyncExitStack() as stack:
         courier = Courier()
         stack.push_async_callback(courier.close)
-
-        def exchange(requests: Sequence[Outgoing]) -> list[Reached | Unreached]:
-            # A hop's writes so far must not be lost once it has spoken to the world outside.
-            database.wait()
-            return wait(courier.exchange(requests))
-
-        turns = Taking()
+        ways, turns = Ways(courier.exchange), Taking()
         deps, database, engine = open_installation(
-            told.data, wiring, settings, exchange, turns.as_turns()
+            told.data, wiring, settings, ways.exchange, turns.as_turns(), holds_binds=True
         )
         queue, blobs = engine.queue, engine.blobs
         assert isinstance(queue, EmbeddedQueue)  # noqa: S101 - the embedded engine's
         assert isinstance(blobs, DirectoryBlobs)  # noqa: S101 - the embedded engine's
         stack.callback(database.close)
         _join_to_loop(database, loop)
+        ways.settle = database.wait
         recado_wiring.use(deps)
         functions = load_functions(wiring.functions)
         workers = Workers(wiring.consumers, wiring.timers, functions, queue, turns)
-        own = pages(database, queue, workers, settings.metrics_token)
+        smpp = Smpp(database, ways)
+        own = pages(database, queue, workers, settings.metrics_token, smpp.counts)
         routes = Router(wiring.routes, wiring.default)
-        server = await _listen(Gateway(routes, functions, database, deps.clock, own), blobs, told)
+        gateway = Gateway(routes, functions, database, deps.clock, own)
+        context = _tls(told)
+        server = await _listen(gateway, blobs, told, context)
+        await smpp.start(deps, _smpp_settings(told, context))
         url = _own_url(told, server.port)
         simulator_url = await _simulator(told, stack)
         demo = _set_up(deps, simulator_url, _callback_base(told, settings, url))
         make_durable(database)
-        control = await listen(told.data, deps, database)
+        control = await listen(told.data, deps, database, smpp.operations())
         stack.callback(control.close)
         housekeeping = asyncio.ensure_future(_expire_blobs(blobs, settings))
         stack.callback(housekeeping.cancel)
         workers.start()
-        shown = settings.private_callbacks
-        shown = settings.loopback if shown is None else shown
-        started(Started(url, told.data, simulator_url, demo, shown, told.tls_certificate))
+        certificate, bound_at = told.tls_certificate, smpp.addresses()
+        shown = _are_callbacks_private(settings)
+        started(Started(url, bound_at, told.data, simulator_url, demo, shown, certificate))
         await stop.wait()
-        await _finish(server, workers)
+        await _finish(server, workers, smpp)
 
 
-async def _finish(server: Server, workers: Workers) -> None:
+def _are_callbacks_private(settings: Settings) -> bool:
+    """Whether they may be: those that an operator has set, as the demo's is."""
+    private = settings.private_callbacks
+    return settings.loopback if private is None else private
+
+
+async def _finish(server: Server, workers: Workers, smpp: Smpp) -> None:
+    """Nothing new comes in; what is in hand comes to its end; then the binds that it needs go."""
     log.info("stopping: finishing what is in hand")
-    _, in_time = await asyncio.gather(server.close(GRACE), workers.stop(GRACE))
+    _, _, in_time = await asyncio.gather(
+        server.close(GRACE), smpp.stop_serving(GRACE), workers.stop(GRACE)
+    )
     if not in_time:
         log.warning("not all came to its end in time; it goes on at the next start")
+    await smpp.close()
 
 
 def _told_to_stop(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
@@ -174,16 +187,33 @@ def _join_to_loop(database: Database, loop: asyncio.AbstractEventLoop) -> None:
     database.wait = durable
 
 
-async def _listen(gateway: Gateway, blobs: DirectoryBlobs, told: UpSettings) -> Server:
-    context = None
-    if told.tls_certificate or told.tls_key:
-        if not (told.tls_certificate and told.tls_key):
-            raise Misconfigured("TLS needs both a certificate and a key")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        try:
-            context.load_cert_chain(told.tls_certificate, told.tls_key)
-        except (OSError, ssl.SSLError) as error:
-            raise Misconfigured(f"can't use the TLS certificate or key: {error}") from error
+def _tls(told: UpSettings) -> ssl.SSLContext | None:
+    """What HTTP and SMPP prove themselves by, if there is a certificate."""
+    if not (told.tls_certificate or told.tls_key):
+        return None
+    if not (told.tls_certificate and told.tls_key):
+        raise Misconfigured("TLS needs both a certificate and a key")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(told.tls_certificate, told.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise Misconfigured(f"can't use the TLS certificate or key: {error}") from error
+    return context
+
+
+def _smpp_settings(told: UpSettings, context: ssl.SSLContext | None) -> ServerSettings | None:
+    if told.smpp_tls_port is not None and context is None:
+        raise Misconfigured("--smpp-tls-port needs --tls-certificate and --tls-key")
+    if told.smpp_port is None:
+        return None
+    return ServerSettings(
+        host=told.host, port=told.smpp_port, tls_port=told.smpp_tls_port, ssl_context=context
+    )
+
+
+async def _listen(
+    gateway: Gateway, blobs: DirectoryBlobs, told: UpSettings, context: ssl.SSLContext | None
+) -> Server:
     try:
         return await serve(
             gateway.handle,
@@ -200,8 +230,7 @@ async def _listen(gateway: Gateway, blobs: DirectoryBlobs, told: UpSettings) -> 
 
 def _own_url(told: UpSettings, port: int) -> str:
     scheme = "https" if told.tls_certificate else "http"
-    host = "127.0.0.1" if told.host in ("0.0.0.0", "::") else told.host  # noqa: S104 - compared, not bound
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{scheme}://{address(told.host, port)}"
 
 
 async def _simulator(told: UpSettings, stack: AsyncExitStack) -> str | None:

@@ -13,6 +13,10 @@ from greenlet import getcurrent, greenlet
 
 Result = TypeVar("Result")
 
+# Greenlets that wait for the next piece of work: a new one costs 12 us, to wake one costs 0.4.
+_idle: list[Any] = []
+_MOST_IDLE = 256
+
 
 def can_wait() -> bool:
     """Whether the caller runs in a greenlet of `start`."""
@@ -20,8 +24,26 @@ def can_wait() -> bool:
 
 
 def start(work: Callable[[], None]) -> None:
-    """Runs `work` now, until it ends or waits for the first time. It must raise nothing."""
-    greenlet(work).switch()
+    """Runs `work` now, until it ends or waits for the first time. It must raise nothing. What it
+    leaves in its greenlet's __dict__ goes when it ends. Not for greenlets of `start`."""
+    # Of this thread's alone: another one's would come back to that other thread.
+    if _idle and _idle[-1].parent is getcurrent():
+        _idle.pop().switch(work)
+    else:
+        greenlet(_labour).switch(work)
+
+
+def _labour(work: Callable[[], None] | None) -> None:
+    mine = getcurrent()
+    hub: Any = mine.parent
+    while work is not None:
+        work()
+        mine.__dict__.clear()
+        if len(_idle) >= _MOST_IDLE:
+            return
+        work = None  # what it holds need not live until the next one comes
+        _idle.append(mine)
+        work = hub.switch()
 
 
 def wait(awaitable: Awaitable[Result]) -> Result:

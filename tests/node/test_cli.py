@@ -180,7 +180,7 @@ def test_a_new_cost_centre_is_one_json_object_with_its_login_and_password(place:
     assert made["login"].startswith("cc-")
     assert len(made["password"]) >= 22
     shown = place.json("costcentre", "show", made["id"])
-    told_once = ("password", "client_id", "client_secret")
+    told_once = ("password", "client_id", "client_secret", "smpp_password")
     assert shown == {name: value for name, value in made.items() if name not in told_once}
 
 
@@ -469,7 +469,7 @@ def test_dead_letters_are_counted_and_go_back_on_their_queue(alone: Place) -> No
 
 def test_the_queues_of_a_running_node_are_listed(town: Place) -> None:
     queues = town.json("queue", "list")
-    assert [sorted(depth) for depth in queues] == [["dead", "delayed", "queue", "ready"]] * 5
+    assert [sorted(depth) for depth in queues] == [["dead", "delayed", "queue", "ready"]] * 6
     assert {depth["queue"] for depth in queues} >= {"Submit", "Notify", "Inbound"}
     assert town.json("queue", "redrive", "Submit")["redriven"] == 0
     head, *rows = town.recado("queue", "list").out.splitlines()

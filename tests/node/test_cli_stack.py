@@ -81,7 +81,10 @@ class Account:
     def __init__(self, endpoint: str) -> None:
         self.env = {**SOMEBODY, "AWS_ENDPOINT_URL": endpoint}
         self.session = session_at(endpoint)
-        self.variables = Stack(Clients(self.session)).environment()
+        self.variables = {
+            **Stack(Clients(self.session)).environment(),
+            "RECADO_KEYRING_PREFIX": STACK,
+        }
         public = {**self.variables, "RECADO_PUBLIC_BASE_URL": "https://sms.example"}
         outputs = {"ApiUrl": API, "CallbackUrl": CALLBACKS}
         self._deploy(STACK, "SendFunction", self.variables, outputs)
@@ -468,6 +471,24 @@ def test_what_a_table_refuses_is_told_in_one_line(account: Account, code: str, t
     assert told in line
 
 
+@needs_emulator
+def test_a_connector_to_an_smsc_is_kept_without_its_password_and_tested_elsewhere(
+    account: Account,
+) -> None:
+    name, password = fresh(), "s3gred0!"
+    settings = ("host=smsc.example", "system_id=nos", f"password={password}")
+    options = [f"--setting={setting}" for setting in settings]
+    made = account.json("connector", "add", name, "--kind", "smpp", *options)
+    assert (made["settings"]["password"], "callback_url" in made) == ("***", False)
+    upstream = account.deps().engine.store.config("upstream", name)
+    assert upstream is not None
+    assert password not in upstream.decode()
+    assert account.deps().keyring.get(f"connector/{name}/password") == password
+    assert "not from here" in account.problem("connector", "test", name)
+    assert account.json("connector", "remove", name) == {"removed": name}
+    assert account.deps().keyring.get(f"connector/{name}/password") is None
+
+
 # --- what the operator has to be allowed ---------------------------------------------------------
 
 # What an action is called in a policy, where the call has another name.
@@ -514,8 +535,13 @@ def _every_operation(ask: Any, account: Account) -> None:
     ask("connector_add", name=fresh(), kind="simulator", settings={"url": "https://sim.example"})
     ask("connector_update", name=upstream, concurrency=5)
     ask("connector_show", name=upstream)
+    ask("connector_pause", name=upstream)
+    ask("connector_resume", name=upstream)
+    ask("connector_test", name=upstream)
+    _smsc(ask)
     ask("connector_list")
     ask("route_add", name=route, upstream=upstream)
+    ask("route_test", number=NUMBER)
     ask("route_update", name=route, cost_centre=who)
     ask("route_list")
     sent = ask("send_message", which=who, to=NUMBER, text="oi")["message_id"]
@@ -533,12 +559,22 @@ def _every_operation(ask: Any, account: Account) -> None:
     ask("route_remove", name=route)
     ask("connector_remove", name=upstream)
     ask("costcentre_rotate", which=who)
+    ask("costcentre_rotate", which=who, smpp=True)
     ask("costcentre_suspend", which=who)
     ask("costcentre_resume", which=who)
     ask("costcentre_list")
     _money(ask, who)
     _schedules(ask, account, who)
     _files(ask, account, who)
+
+
+def _smsc(ask: Any) -> None:
+    """What has a secret in the keyring."""
+    name, settings = fresh(), {"host": "smsc.example", "system_id": "nos", "password": "s3gred0"}
+    made = ask("connector_add", name=name, kind="smpp", settings=settings)
+    assert made["settings"]["password"] == "***"
+    ask("connector_update", name=name, settings={"password": "another"})
+    ask("connector_remove", name=name)
 
 
 def _money(ask: Any, who: str) -> None:

@@ -1,6 +1,8 @@
 """`recado connector` and `recado route`, on a node that runs and on a directory alone."""
 
 import re
+import socket
+import threading
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -11,7 +13,7 @@ from msgspec import Struct
 
 from recado.connectors import Setting
 from recado.registry import CONNECTORS
-from tests.support.processes import Processes, processes_in, recado, request, until
+from tests.support.processes import Processes, free_port, processes_in, recado, request, until
 
 NUMBER = "5534998887755"
 BASE = "https://sms.example"
@@ -244,6 +246,180 @@ def test_a_connectors_settings_have_forms_that_can_be_matched(kind: str) -> None
         assert not re.fullmatch(setting.form, "")  # an empty one is one that goes
 
 
+# --- connectors to an SMSC -----------------------------------------------------------------------
+
+SECRET = "s3gred0!"
+
+
+def smsc(place: Place, *options: str, password: str = SECRET) -> Any:
+    """A new connector of the kind smpp, to a port where nobody listens unless told otherwise."""
+    told = {"host": "127.0.0.1", "port": str(free_port()), "system_id": "nos"}
+    usual = [f"--setting={name}={value}" for name, value in told.items()]
+    secret = f"--setting=password={password}"
+    return place.json("connector", "add", fresh(), "--kind", "smpp", *usual, secret, *options)
+
+
+def test_an_smsc_calls_nobody_and_needs_no_callback_url(place: Place) -> None:
+    made = smsc(place)
+    assert "callback_url" not in made
+    assert "callback_secret" not in made
+    listed = place.json("connector", "list")
+    assert [row for row in listed if row["name"] == made["name"] and "callback_url" not in row]
+    changed = place.json("connector", "update", made["name"], "--setting", "window=10")
+    assert changed["settings"]["window"] == "10"
+    assert "callback_url" not in changed
+
+
+def test_a_setting_that_is_a_secret_is_shown_to_nobody(place: Place) -> None:
+    made = smsc(place)
+    name, data = made["name"], place.processes.data
+    assert made["settings"]["password"] == "***"
+    for command in (
+        ("list",),
+        ("show", name),
+        ("show", name, "--secrets"),
+        ("update", name, "--setting", "binds=2"),
+        ("pause", name),
+    ):
+        assert SECRET not in place.said("connector", *command)
+        assert SECRET not in place.said("connector", *command, "--json")
+    assert place.show(name)["settings"]["password"] == "***"
+    kept = [
+        path for path in data.iterdir() if path.is_file() and SECRET.encode() in path.read_bytes()
+    ]
+    assert kept == [], "it stands in no record"
+
+
+def secrets_kept(place: Place, name: str) -> list[str]:
+    return [
+        path.read_text()
+        for path in (place.processes.data / "secrets").iterdir()
+        if name in path.name
+    ]
+
+
+def test_a_secret_is_replaced_taken_away_and_goes_with_its_connector(place: Place) -> None:
+    name = smsc(place)["name"]
+    assert secrets_kept(place, name) == [SECRET]
+    changed = place.json("connector", "update", name, "--setting", "password=another")
+    assert (changed["version"], changed["settings"]["password"]) == (1, "***")
+    assert secrets_kept(place, name) == ["another"]
+    changed = place.json("connector", "update", name, "--setting", "password=")
+    assert "password" not in changed["settings"]
+    assert secrets_kept(place, name) == []
+    place.json("connector", "update", name, "--setting", "password=third")
+    place.json("connector", "remove", name)
+    assert secrets_kept(place, name) == []
+
+
+def test_nobody_replaces_a_secret_by_adding_the_connector_again(place: Place) -> None:
+    name = smsc(place)["name"]
+    again = ("connector", "add", name, "--kind", "smpp", "--setting", "host=h")
+    line = place.problem(*again, "--setting", "system_id=x", "--setting", "password=theirs")
+    assert "already" in line
+    assert secrets_kept(place, name) == [SECRET]
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("password=", None),  # it may be without one
+        ("password=" + "x" * 65, "password makes no sense"),
+        ("host=", "host is missing"),
+        ("system_id=" + "x" * 16, "system_id makes no sense"),
+        ("port=65536", "port"),
+        ("colour=red", "colour is no setting"),
+    ],
+)
+def test_an_smscs_settings_are_looked_at(town: Place, setting: str, told: str | None) -> None:
+    name = smsc(town)["name"]
+    update = ("connector", "update", name, "--setting", setting)
+    if told is None:
+        assert town.processes.recado(*update).code == 0
+    else:
+        assert told in town.problem(*update)
+        assert town.show(name)["version"] == 0
+
+
+def test_a_connector_is_paused_and_resumed(place: Place) -> None:
+    name = place.add()["name"]
+    assert place.show(name)["paused"] is False
+    assert place.json("connector", "pause", name)["paused"] is True
+    assert place.show(name)["paused"] is True
+    assert place.json("connector", "resume", name)["paused"] is False
+    assert "nothing" in place.problem("connector", "pause", "nothing")
+
+
+def test_what_goes_to_a_paused_connector_waits_until_it_is_resumed(town: Place) -> None:
+    customer, processes = town.customer(), town.processes
+    base = f"http://127.0.0.1:{processes.http_port}"
+    name = town.add(url=processes.simulator_url, base=base)["name"]
+    route = f"00-{fresh()}"
+    town.json("route", "add", route, "--upstream", name, "--cost-centre", customer["id"])
+    town.json("connector", "pause", name)
+    identifier = town.send(customer)
+    until(lambda: depth(town, "Submit") > 0, "a message that waits")
+    assert identifier not in processes.taken()
+    town.json("connector", "resume", name)
+    assert town.ends_as("DELIVERED", identifier)["connector"] == name
+    town.json("route", "remove", route)
+
+
+def depth(place: Place, queue: str) -> int:
+    [row] = [row for row in place.json("queue", "list") if row["queue"] == queue]
+    return int(row["delayed"])
+
+
+# --- whether an upstream is there ----------------------------------------------------------------
+
+
+def test_an_upstream_that_speaks_http_is_there_or_is_not(place: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        name = place.add(url=f"http://127.0.0.1:{port}/sms")["name"]
+        answers = threading.Thread(target=answer_once, args=(listener,))
+        answers.start()
+        tested = place.json("connector", "test", name)
+        answers.join()
+    assert (tested["reached"], tested["status"]) == (True, 405)
+    assert tested["url"] == f"http://127.0.0.1:{port}/sms"
+    tested = place.json("connector", "test", name)
+    assert tested["reached"] is False
+    assert tested["problem"]
+    assert "reached" in place.said("connector", "test", name)
+
+
+def answer_once(listener: socket.socket) -> None:
+    """As an upstream that takes a POST alone."""
+    link, _ = listener.accept()
+    with link:
+        assert link.recv(65_536).startswith(b"HEAD /sms ")
+        link.sendall(b"HTTP/1.1 405 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+
+
+def test_an_smsc_is_there_or_is_not(place: Place, town: Place) -> None:
+    customer, port = town.customer(), town.processes.smpp_port
+    name = smsc(place, password=customer["smpp_password"])["name"]
+    tested = place.json("connector", "test", name)
+    assert tested["reached"] is False
+    to = ("--setting", f"port={port}", "--setting", f"system_id={customer['smpp_system_id']}")
+    place.json("connector", "update", name, *to)
+    tested = place.json("connector", "test", name)
+    assert tested["reached"] is True
+    assert tested["milliseconds"] > 0
+    if place is town:
+        assert [row["state"] for row in tested["binds"]] == ["bound"]
+        assert [row["state"] for row in place.show(name)["binds"]] == ["bound"]
+        lines = place.said("connector", "show", name).splitlines()
+        assert lines[-1].split()[:3] == ["1", "transceiver", "bound"]
+    else:
+        assert (tested["bound"], tested["version"]) == (True, "3.4")
+    place.json("connector", "update", name, "--setting", "password=wrong")
+    said = place.said("connector", "test", name)
+    assert "ESME_RINVPASWD" in said
+    place.json("connector", "remove", name)
+
+
 # --- routes --------------------------------------------------------------------------------------
 
 
@@ -284,6 +460,31 @@ def test_a_route_is_changed_and_goes(place: Place) -> None:
     place.json("route", "remove", name)
     assert name not in place.said("route", "list")
     assert name in place.problem("route", "remove", name)
+
+
+def test_a_route_is_tested_and_nothing_is_sent(alone: Place) -> None:
+    upstream, other, customer = alone.add()["name"], alone.add()["name"], alone.customer()
+    alone.json("route", "add", "10-ana", "--upstream", other, "--cost-centre", customer["id"])
+    alone.json("route", "add", "20-brazil", "--upstream", upstream, "--prefix", "55")
+    alone.json("connector", "pause", upstream)
+    found = alone.json("route", "test", "(34) 99888-7755".translate({ord(c): None for c in "()- "}))
+    assert found == {
+        "number": NUMBER,
+        "route": "20-brazil",
+        "upstream": upstream,
+        "kind": "simulator",
+        "paused": True,
+    }
+    found = alone.json("route", "test", "+5534998887755", "--cost-centre", customer["login"])
+    assert (found["route"], found["upstream"], found["paused"]) == ("10-ana", other, False)
+    found = alone.json("route", "test", "+351912345678")
+    assert (found["number"], found["route"], found["upstream"]) == ("351912345678", None, None)
+    assert alone.said("route", "test", "351912345678") == "no route takes 351912345678\n"
+    assert "number" in alone.problem("route", "test", "ninguém")
+    mute = alone.add("--setting", "voice=no")["name"]
+    alone.json("route", "update", "20-brazil", "--upstream", mute)
+    assert alone.json("route", "test", NUMBER, "--voice")["route"] is None
+    assert alone.json("route", "test", NUMBER)["route"] == "20-brazil"
 
 
 def test_a_route_to_nowhere_or_of_nobody_is_refused(place: Place) -> None:

@@ -212,6 +212,7 @@ def test_a_disk_without_room_is_told_in_one_line(processes: Processes, is_new: b
         processes.cost_centre()
     up = [*processes.program, "up", "--data", str(processes.data)]
     up += ["--http-port", str(processes.http_port), "--simulator-url", processes.simulator_url]
+    up += ["--smpp-port", str(processes.smpp_port)]
     # No file of its may be longer than 4 KB or, where that counts in 512 bytes, 2 KB.
     node = processes.start("node", ["/bin/sh", "-c", 'ulimit -f 4; exec "$@"', "sh", *up])
     assert "recado.db" in one_line(node) or "data directory" in one_line(node)
@@ -298,6 +299,7 @@ def test_the_environment_says_where_its_data_is_and_where_it_listens(town: Proce
         "RECADO_DATA": str(town.data),
         "RECADO_HOST": "127.0.0.2",
         "RECADO_HTTP_PORT": str(town.http_port),
+        "RECADO_SMPP_PORT": str(town.smpp_port),
     }
     command = [*town.program, "up", "--simulator-url", town.simulator_url]
     node = town.start("node", command, env)

@@ -168,7 +168,7 @@ class Processes:
         self.data = folder / "data"
         self.sink_log, self.simulator_log = folder / "sink.jsonl", folder / "simulator.jsonl"
         self.http_port, self.simulator_port = free_port(), free_port()
-        self.sink_port = free_port()
+        self.sink_port, self.smpp_port = free_port(), free_port()
         self.simulator_process: Process  # the one that `simulator` started last
         self._started: list[Process] = []
 
@@ -195,6 +195,7 @@ class Processes:
         """`recado up` on the data directory; it listens when this returns, unless told not to
         wait. It uses our simulator, unless it is to start its own."""
         arguments = ["--data", str(self.data), "--http-port", str(self.http_port)]
+        arguments += ["--smpp-port", str(self.smpp_port)]
         if not own_simulator:
             arguments += ["--simulator-url", self.simulator_url]
         process = self.start("node", [*RECADO, "up", *arguments, *map(str, options)], env)

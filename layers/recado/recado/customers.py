@@ -3,26 +3,18 @@
 As recado.operations says: plain data in and out, RecadoError with a text for the person who asked.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
+from recado import credentials
 from recado.amounts import shown_amount
-from recado.configuration import cost_centre_of, cost_centres, logins, put, remove
-from recado.costcentre import (
-    CostCentre,
-    KeptPassword,
-    Login,
-    checked,
-    digest,
-    new_cost_centre_id,
-    new_password,
-    new_signing_secret,
-)
+from recado.configuration import cost_centre_of, cost_centres, logins, put, remove, smpp_logins
+from recado.costcentre import CostCentre, checked, new_cost_centre_id, new_signing_secret
 from recado.endpoint import reopen
-from recado.errors import Conflict, Invalid, NotFound
+from recado.errors import Conflict, Invalid, RecadoError
 from recado.wiring import Deps
 
 SETTABLE = frozenset(CostCentre.__struct_fields__) - {
@@ -33,8 +25,7 @@ SETTABLE = frozenset(CostCentre.__struct_fields__) - {
     "version",
 }
 _OVERLAP = 86_400.0
-_SHORTEST_PASSWORD = 6
-_LONGEST_LOGIN = 255
+_LISTS = ("reports", "sends_by", "smpp_addresses")
 _AMOUNTS = ("price", "voice_price", "low_balance")
 
 
@@ -44,42 +35,41 @@ def costcentre_create(
     login: str | None = None,
     password: str | None = None,
     sign: bool = False,
+    smpp_system_id: str | None = None,
+    smpp_password: str | None = None,
     **switches: Any,
 ) -> dict[str, Any]:
-    """A new cost centre with a login. Login and password may be brought along, so that a client
-    moves over by changing its host. What Directcall's API calls client_id and client_secret are the
-    same two."""
+    """A new cost centre with a login for HTTP and one for SMPP. Both may be brought along with
+    their passwords, so that a client moves over by changing its host. What Directcall's API calls
+    client_id and client_secret are login and password."""
     identifier = new_cost_centre_id()
     login = login or f"cc-{identifier[:8]}"
-    password = _usable(password) if password else new_password()
     secret = new_signing_secret() if sign else ""
     base = CostCentre(id=identifier, name=name, created_at=deps.clock(), signing_secret=secret)
     cost_centre = _switched(base, switches)
-    kept = KeptPassword(digest(password, deps.pepper))
-    _usable_login(login)
-    record = Login(login=login, cost_centre=identifier, passwords=(kept,))
-    # The login last: on AWS these are two writes, and a login that leads nowhere could be neither
-    # used nor given away again.
+    # The logins last: on AWS these are three writes, and a login that leads nowhere could be
+    # neither used nor given away again.
     put("cost-centre", identifier, cost_centre, deps)
-    if not put("login", login, record, deps):
+    try:
+        binds, smpp_password = credentials.make_smpp_login(
+            identifier, smpp_system_id, smpp_password, deps
+        )
+        try:
+            _, password = credentials.make_login(identifier, login, password, deps)
+        except RecadoError:
+            credentials.unmake_smpp_login(binds, deps)
+            raise
+    except RecadoError:
         remove("cost-centre", identifier, cost_centre.version, deps)
-        raise Conflict(f"the login {login} is taken")
+        raise
+    told = {
+        "password": password,
+        "client_id": login,
+        "client_secret": password,
+        "smpp_password": smpp_password,
+    }
     shown = costcentre_show(deps, identifier)
-    told = {"password": password, "client_id": login, "client_secret": password}
     return {**shown, **told, **({"signing_secret": secret} if sign else {})}
-
-
-def _usable(password: str) -> str:
-    if len(password) < _SHORTEST_PASSWORD:
-        raise Invalid("password", f"must have at least {_SHORTEST_PASSWORD} characters")
-    return password
-
-
-def _usable_login(login: str) -> None:
-    if ":" in login or not login.isprintable() or not login.strip():
-        raise Invalid("login", "must be printable and without a colon")
-    if len(login) > _LONGEST_LOGIN:  # it is part of each access token
-        raise Invalid("login", f"may have at most {_LONGEST_LOGIN} characters")
 
 
 def _switched(cost_centre: CostCentre, switches: dict[str, Any]) -> CostCentre:
@@ -93,28 +83,43 @@ def _switched(cost_centre: CostCentre, switches: dict[str, Any]) -> CostCentre:
         raise Invalid("setting", str(error)) from error
 
 
-def _shown(cost_centre: CostCentre, every_login: Sequence[Login], deps: Deps) -> dict[str, Any]:
+class _Names(Struct, frozen=True):
+    """By cost centre, what it logs in by."""
+
+    login: dict[str, str]
+    system_id: dict[str, str]
+
+
+def _names(deps: Deps) -> _Names:
+    http, smpp = reversed(logins(deps)), reversed(smpp_logins(deps))
+    return _Names(
+        login={login.cost_centre: login.login for login in http},
+        system_id={login.cost_centre: login.login for login in smpp},
+    )
+
+
+def _shown(cost_centre: CostCentre, names: _Names, deps: Deps) -> dict[str, Any]:
     shown = msgspec.structs.asdict(cost_centre)
     shown["signed"] = bool(shown.pop("signing_secret"))
     shown |= {name: shown_amount(shown[name]) for name in _AMOUNTS}
-    mine = [login.login for login in every_login if login.cost_centre == cost_centre.id]
+    shown |= {name: list(shown[name]) for name in _LISTS}
     endpoint = deps.engine.store.endpoint(cost_centre.id)
     return {
         "id": cost_centre.id,
-        "login": mine[0] if mine else None,
+        "login": names.login.get(cost_centre.id),
+        "smpp_system_id": names.system_id.get(cost_centre.id),
         "callbacks": endpoint.state,
         **shown,
-        "reports": list(cost_centre.reports),
     }
 
 
 def costcentre_list(deps: Deps) -> list[dict[str, Any]]:
-    every_login = logins(deps)
-    return [_shown(cost_centre, every_login, deps) for cost_centre in cost_centres(deps)]
+    names = _names(deps)
+    return [_shown(cost_centre, names, deps) for cost_centre in cost_centres(deps)]
 
 
 def costcentre_show(deps: Deps, which: str) -> dict[str, Any]:
-    return _shown(cost_centre_of(which, deps), logins(deps), deps)
+    return _shown(cost_centre_of(which, deps), _names(deps), deps)
 
 
 def costcentre_update(deps: Deps, which: str, **switches: Any) -> dict[str, Any]:
@@ -140,24 +145,18 @@ def _write(old: CostCentre, new: CostCentre, deps: Deps) -> None:
         raise Conflict("somebody else has just changed this cost centre: look, and try again")
 
 
-def costcentre_rotate(deps: Deps, which: str, overlap: float = _OVERLAP) -> dict[str, Any]:
-    """A new password; the old one opens for `overlap` seconds more."""
-    cost_centre = cost_centre_of(which, deps)
-    login = next((x for x in logins(deps) if x.cost_centre == cost_centre.id), None)
-    if login is None:
-        raise NotFound(f"{which} has no login")
-    password, until = new_password(), deps.clock() + overlap
-    kept = [
-        KeptPassword(old.digest, min(until, old.until or until))
-        for old in login.passwords
-        if overlap > 0 and (old.until is None or old.until > deps.clock())
-    ]
-    passwords = (KeptPassword(digest(password, deps.pepper)), *kept)
-    changed = replace(login, passwords=passwords, version=login.version + 1)
-    if not put("login", login.login, changed, deps):
-        raise Conflict("somebody else has just rotated this password: look, and try again")
+def costcentre_rotate(
+    deps: Deps, which: str, overlap: float = _OVERLAP, smpp: bool = False
+) -> dict[str, Any]:
+    """A new password, of SMPP where that is said; the old one opens for `overlap` seconds more.
+    Whoever has no SMPP login yet gets one."""
+    identifier = cost_centre_of(which, deps).id
+    if smpp:
+        login, password = credentials.rotate_smpp_login(identifier, overlap, deps)
+        return {"id": identifier, "smpp_system_id": login.login, "smpp_password": password}
+    login, password = credentials.rotate_login(identifier, overlap, deps)
     told = {"client_id": login.login, "client_secret": password}
-    return {"id": cost_centre.id, "login": login.login, "password": password, **told}
+    return {"id": identifier, "login": login.login, "password": password, **told}
 
 
 def costcentre_suspend(deps: Deps, which: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""What operators do with upstreams ("connectors", where they name them) and with routes to them.
+"""What operators do with upstreams ("connectors", where they name them).
 
 Operations as those of recado.operations, which has the list of all. A callback URL has a secret in
-it: it is told when it is made, and later to whoever asks for secrets.
+it: it is told when it is made, and later to whoever asks for secrets. A setting that is a secret
+itself (Setting.secret) is in the keyring, and never told again.
 """
 
 import re
@@ -11,9 +12,10 @@ from typing import Any
 import msgspec
 from msgspec.structs import asdict, replace
 
-from recado.configuration import cost_centre_of, cost_centres, every, named, put, remove
-from recado.connectors import Setting, Upstream
-from recado.costcentre import CostCentre, new_password
+from recado.configuration import every, named, put, remove
+from recado.connector_secrets import apart, forget, keep, kept
+from recado.connectors import Abilities, Setting, Upstream
+from recado.costcentre import new_password
 from recado.errors import Conflict, Invalid, NotFound
 from recado.registry import CONNECTORS
 from recado.routing import Route
@@ -24,7 +26,6 @@ _CALLBACK_URL = "callback_url"  # the setting of upstreams that have to be told 
 _HIDDEN = "***"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # part of a URL's path, and of keys
 _BASE = re.compile(r"https?://[^\s/?#]+(/[^\s?#]+)*")
-_PREFIX = re.compile(r"[0-9]{0,15}")  # E.164 has 15 digits at most
 _AFTER_UNCERTAIN = ("resend", "report")
 _MOST_IN_FLIGHT = 1_000
 _LONGEST_SUBMIT = 15.0  # dispatch has 40 s for its last submits to end; it begins none after 20
@@ -34,13 +35,16 @@ _LIMITS = frozenset({"concurrency", "submit_timeout", "after_uncertain"})
 def connector_kinds() -> list[dict[str, Any]]:
     """Every setting of every kind of upstream."""
     return [
-        {"kind": kind, "setting": name, "needed": setting.needed, "meaning": setting.meaning}
+        {
+            "kind": kind,
+            "setting": name,
+            "needed": setting.needed,
+            "secret": setting.secret,
+            "meaning": setting.meaning,
+        }
         for kind, connector in CONNECTORS.items()
         for name, setting in connector.SETTINGS.items()
     ]
-
-
-# --- connectors ----------------------------------------------------------------------------------
 
 
 def connector_add(
@@ -51,19 +55,26 @@ def connector_add(
     callback_base: str | None = None,
     **limits: Any,
 ) -> dict[str, Any]:
-    """A new upstream with a callback URL of its own, under `callback_base` or where the
-    installation says that it is reached. No route leads to it yet."""
-    _check_name(name)
+    """A new upstream. No route leads to it yet. One that calls us back has a callback URL of its
+    own, under `callback_base` or where the installation says that it is reached."""
+    check_name(name)
     if kind not in CONNECTORS:
         raise Invalid("kind", f"must be one of {', '.join(CONNECTORS)}")
-    secret = new_password()
-    base = Upstream(name=name, kind=kind, settings=dict(settings or {}), callback_secret=secret)
-    url = _callback_url(base, callback_base, deps)
-    if url is None:
-        raise Invalid(
-            "callback_base", "is not known: it is the URL at which this gateway is reached"
-        )
-    upstream = _checked(_limited(_told(base, base.settings.get(_CALLBACK_URL) or url), limits))
+    if named(_UPSTREAM, name, Upstream, deps):  # whose secrets must stay as they are
+        raise Conflict(f"there is a connector {name} already")
+    plain, hidden = apart(kind, settings or {})
+    base = Upstream(name=name, kind=kind, settings=plain)
+    if _CALLBACK_URL in CONNECTORS[kind].SETTINGS or not _able(base, hidden).over_bind:
+        base = replace(base, callback_secret=new_password())
+        url = _callback_url(base, callback_base, deps)
+        if url is None:
+            raise Invalid(
+                "callback_base", "is not known: it is the URL at which this gateway is reached"
+            )
+        base = _told(base, plain.get(_CALLBACK_URL) or url)
+    upstream = _limited(base, limits)
+    _able(upstream, hidden)
+    keep(name, hidden, deps)
     if not put(_UPSTREAM, name, upstream, deps):
         raise Conflict(f"there is a connector {name} already")
     return connector_show(deps, name, secrets=True, callback_base=callback_base)
@@ -80,7 +91,7 @@ def connector_show(
     deps: Deps, name: str, secrets: bool = False, callback_base: str | None = None
 ) -> dict[str, Any]:
     """One upstream with its settings; its callback URL whole where secrets are asked for."""
-    upstream, routes = _upstream(name, deps), every(_ROUTE, Route, deps)
+    upstream, routes = upstream_named(name, deps), every(_ROUTE, Route, deps)
     return _shown(upstream, routes, deps, secrets=secrets, callback_base=callback_base)
 
 
@@ -93,44 +104,72 @@ def connector_update(
 ) -> dict[str, Any]:
     """Changes settings; an empty one goes. Where `callback_base` is given, an upstream that has to
     be told the callback URL is told the one under it."""
-    old = _upstream(name, deps)
-    merged = {**old.settings, **(settings or {})}
+    old = upstream_named(name, deps)
+    plain, hidden = apart(old.kind, settings or {})
+    merged = {**old.settings, **plain}
     changed = replace(old, settings={key: value for key, value in merged.items() if value})
     if callback_base is not None or not changed.settings.get(_CALLBACK_URL):
         url = _callback_url(changed, callback_base, deps)
         changed = changed if url is None else _told(changed, url)
-    changed = _checked(_limited(changed, limits))
-    if not put(_UPSTREAM, name, replace(changed, version=old.version + 1), deps):
+    changed = _limited(changed, limits)
+    _able(changed, {**kept(old, deps), **hidden})
+    # The new version is what a bind goes by: it has to find the new password then.
+    keep(name, hidden, deps)
+    _replace(old, changed, deps)
+    told = callback_base is not None  # then it is one that nobody has seen yet
+    return connector_show(deps, name, told, callback_base)
+
+
+def connector_pause(deps: Deps, name: str) -> dict[str, Any]:
+    """Hands nothing more to an upstream: what is routed to it waits. It stays bound, so that
+    receipts and replies come."""
+    return _paused(deps, name, paused=True)
+
+
+def connector_resume(deps: Deps, name: str) -> dict[str, Any]:
+    return _paused(deps, name, paused=False)
+
+
+def _paused(deps: Deps, name: str, *, paused: bool) -> dict[str, Any]:
+    old = upstream_named(name, deps)
+    _replace(old, replace(old, paused=paused), deps)
+    return connector_show(deps, name)
+
+
+def _replace(old: Upstream, new: Upstream, deps: Deps) -> None:
+    if not put(_UPSTREAM, old.name, replace(new, version=old.version + 1), deps):
         raise Conflict("somebody else has just changed this connector: look, and try again")
-    secrets = callback_base is not None  # then it is one that nobody has seen yet
-    return connector_show(deps, name, secrets, callback_base)
 
 
 def connector_remove(deps: Deps, name: str) -> dict[str, Any]:
     """Forgets an upstream: whatever it still calls back about is refused from then on."""
-    upstream = _upstream(name, deps)
+    upstream = upstream_named(name, deps)
     leading = [route.name for route in every(_ROUTE, Route, deps) if route.upstream == name]
     if leading:
         raise Conflict(f"{name} can't go while routes lead to it: {', '.join(leading)}")
     if not remove(_UPSTREAM, name, upstream.version, deps):
         raise Conflict("somebody else has just changed this connector: look, and try again")
+    forget(upstream, deps)
     return {"removed": name}
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raises Invalid where nothing may be called so."""
     if not _NAME.fullmatch(name):
         raise Invalid("name", "may have 64 letters, digits, - and _ at most, and no others")
 
 
-def _upstream(name: str, deps: Deps) -> Upstream:
+def upstream_named(name: str, deps: Deps) -> Upstream:
+    """Raises NotFound, which says which there are."""
     found = named(_UPSTREAM, name, Upstream, deps) if name else None
     if found is None:
-        raise NotFound(f"no connector is called {name}{_there_are(_UPSTREAM, Upstream, deps)}")
+        known = [upstream.name for upstream in every(_UPSTREAM, Upstream, deps)]
+        raise NotFound(f"no connector is called {name}{there_are(known)}")
     return found
 
 
-def _there_are(kind: str, record_type: type[Upstream] | type[Route], deps: Deps) -> str:
-    names = [record.name for record in every(kind, record_type, deps)]
+def there_are(names: Sequence[str]) -> str:
+    """What follows where none has the name that was asked for."""
     return f": there are {', '.join(names)}" if names else ": there is none yet"
 
 
@@ -174,21 +213,22 @@ def _limited(upstream: Upstream, limits: Mapping[str, Any]) -> Upstream:
     return changed
 
 
-def _checked(upstream: Upstream) -> Upstream:
-    """The upstream itself. Raises Invalid, naming the setting, or what its connector raises."""
+def _able(upstream: Upstream, hidden: Mapping[str, str]) -> Abilities:
+    """What an upstream with these settings is able to do. Raises Invalid, naming the setting, or
+    what its connector raises."""
     connector = CONNECTORS[upstream.kind]
-    for name in upstream.settings:
+    given = {**upstream.settings, **hidden}
+    for name in given:
         if name not in connector.SETTINGS:
-            there_are = ", ".join(connector.SETTINGS)
-            raise Invalid(name, f"is no setting of the kind {upstream.kind}: there are {there_are}")
+            known = ", ".join(connector.SETTINGS)
+            raise Invalid(name, f"is no setting of the kind {upstream.kind}: there are {known}")
     for name, setting in connector.SETTINGS.items():
-        _check_setting(name, setting, upstream.settings.get(name))
-    connector.abilities(upstream)  # reads what a form can't say
-    return upstream
+        _check_setting(name, setting, given.get(name))
+    return connector.abilities(upstream)  # reads what a form can't say
 
 
 def _check_setting(name: str, setting: Setting, value: str | None) -> None:
-    if value is None:
+    if value is None or (setting.secret and not value):
         if setting.needed:
             raise Invalid(name, f"is missing: {setting.meaning}")
     elif not re.fullmatch(setting.form, value):
@@ -209,78 +249,15 @@ def _shown(
     def told(text: str) -> str:
         return text if secrets or not secret else text.replace(secret, _HIDDEN)
 
-    # Where the upstream was told a URL, it is that one which it calls.
-    url = upstream.settings.get(_CALLBACK_URL) or _callback_url(upstream, callback_base, deps)
     shown = asdict(upstream)
     del shown["callback_secret"]
+    shown["settings"] = {name: told(value) for name, value in upstream.settings.items()}
+    shown["settings"] |= dict.fromkeys(kept(upstream, deps), _HIDDEN)
+    if secret:  # else it calls nobody
+        # Where the upstream was told a URL, it is that one which it calls.
+        url = upstream.settings.get(_CALLBACK_URL) or _callback_url(upstream, callback_base, deps)
+        shown["callback_url"] = told(url or _callback_path(upstream))
     return {
         **shown,
-        "settings": {name: told(value) for name, value in upstream.settings.items()},
-        "callback_url": told(url or _callback_path(upstream)),
         "routes": [route.name for route in routes if route.upstream == upstream.name],
     }
-
-
-# --- routes --------------------------------------------------------------------------------------
-
-
-def route_add(
-    deps: Deps, name: str, upstream: str, cost_centre: str = "", prefix: str = ""
-) -> dict[str, Any]:
-    """A new route: messages of a cost centre (none: of any) to numbers with a prefix (none: to all)
-    go to that upstream. Routes are tried by name."""
-    _check_name(name)
-    given = {"upstream": upstream, "cost_centre": cost_centre, "prefix": prefix}
-    route = _led(Route(name=name, upstream=upstream), given, deps)
-    if not put(_ROUTE, name, route, deps):
-        raise Conflict(f"there is a route {name} already")
-    return _described(route, cost_centres(deps))
-
-
-def route_list(deps: Deps) -> list[dict[str, Any]]:
-    """Every route, in the order in which they are tried."""
-    customers = cost_centres(deps)
-    return [_described(route, customers) for route in every(_ROUTE, Route, deps)]
-
-
-def route_update(deps: Deps, name: str, **changes: str) -> dict[str, Any]:
-    """Changes upstream, cost centre or prefix; an empty cost centre is any, an empty prefix all."""
-    old = _route(name, deps)
-    changed = replace(_led(old, changes, deps), version=old.version + 1)
-    if not put(_ROUTE, name, changed, deps):
-        raise Conflict("somebody else has just changed this route: look, and try again")
-    return _described(changed, cost_centres(deps))
-
-
-def route_remove(deps: Deps, name: str) -> dict[str, Any]:
-    """Forgets a route: what it would have taken tries the others, and waits where there is none."""
-    if not remove(_ROUTE, name, _route(name, deps).version, deps):
-        raise Conflict("somebody else has just changed this route: look, and try again")
-    return {"removed": name}
-
-
-def _route(name: str, deps: Deps) -> Route:
-    found = named(_ROUTE, name, Route, deps) if name else None
-    if found is None:
-        raise NotFound(f"no route is called {name}{_there_are(_ROUTE, Route, deps)}")
-    return found
-
-
-def _led(route: Route, changes: Mapping[str, str], deps: Deps) -> Route:
-    """The route with what was given to it, each of which has to exist."""
-    unknown = sorted(set(changes) - {"upstream", "cost_centre", "prefix"})
-    if unknown:
-        raise Invalid(unknown[0], "is nothing that a route has")
-    fields = dict(changes)
-    if "upstream" in fields:
-        fields["upstream"] = _upstream(fields["upstream"], deps).name
-    if fields.get("cost_centre"):
-        fields["cost_centre"] = cost_centre_of(fields["cost_centre"], deps).id
-    if not _PREFIX.fullmatch(fields.get("prefix", "")):
-        raise Invalid("prefix", "must be the first digits of numbers, such as 5534")
-    return replace(route, **fields)
-
-
-def _described(route: Route, customers: Sequence[CostCentre]) -> dict[str, Any]:
-    names = {cost_centre.id: cost_centre.name for cost_centre in customers}
-    return {**asdict(route), "cost_centre_name": names.get(route.cost_centre, "")}

@@ -1,0 +1,57 @@
+"""Hands on one machine: a piece of work is a greenlet in the loop's own thread, and it is done once
+the commit that all writes of this turn share has made it durable.
+
+This runs for each submit_sm: no task, no timer, and no future unless the work waits.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from node.waiting import can_wait, start
+from recado.engine.embedded.database import Database
+from smpp.hands import Done
+
+
+class GreenHands:
+    """smpp.hands.Hands. Made and used within one running loop. All works begin in their order,
+    whatever their lane; those that wait for nothing end in it, too."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._soon = asyncio.get_running_loop().call_soon
+        self._put_off: deque[Callable[[], None]] = deque()
+
+    def do(self, lane: str, work: Callable[[], Any], done: Done) -> None:  # noqa: ARG002 - Hands'
+        """Begins the work now, unless it is another work that asks: one begun within a greenlet
+        would come back to that and not to the loop."""
+        begun = partial(self._run, work, done)
+        if not self._put_off and not can_wait():
+            start(begun)
+            return
+        if not self._put_off:
+            self._soon(self._begin)
+        self._put_off.append(begun)
+
+    def _begin(self) -> None:
+        while self._put_off:
+            start(self._put_off[0])
+            self._put_off.popleft()  # only now: what this one asked for comes after the others
+
+    def _run(self, work: Callable[[], Any], done: Done) -> None:
+        try:
+            result = work()
+        except BaseException as error:  # a greenlet has nobody else to raise it to
+            self._soon(done, None, error)
+        else:
+            self._database.then(partial(self._ended, done, result))
+
+    def _ended(self, done: Done, result: Any, problem: BaseException | None) -> None:
+        if problem is not None:
+            done(None, problem)
+        elif can_wait():  # nothing was open: this is the work itself still, and `do` its caller
+            self._soon(done, result, None)
+        else:
+            done(result, None)
