@@ -49,7 +49,7 @@ def test_every_queue_calls_its_function_and_has_its_dead_letters(stack: Stack) -
         )
         for it in mappings
     }
-    queues = {consumer.queue: f"{made[f'{consumer.queue}Queue']}" for consumer in _WIRING.consumers}
+    queues = {spec.name: f"{made[f'{spec.name}Queue']}" for spec in _WIRING.queues}
     names = {queue: url.rpartition("/")[2] for queue, url in queues.items()}
     assert found == {
         (

@@ -42,6 +42,20 @@ POLICIES = {
     },
 }
 ALARMS = _of("AWS::CloudWatch::Alarm")
+CONTAINER_ROLES = ("SmppRole", "SmppExecutionRole")
+# What the template doesn't make: of this account what is called so, or what has no name.
+_OF_THIS_ACCOUNT = "${AWS::Region}:${AWS::AccountId}"
+UNNAMED: dict[tuple[str, str], Any] = {
+    ("SmppRole.own", "secretsmanager:GetSecretValue"): {
+        "Fn::Sub": "arn:${AWS::Partition}:secretsmanager:"
+        + _OF_THIS_ACCOUNT
+        + ":secret:${AWS::StackName}/*"
+    },
+    ("SmppExecutionRole.own", "ecr:GetAuthorizationToken"): "*",
+    ("SmppExecutionRole.own", "ecr:BatchGetImage"): {
+        "Fn::Sub": "arn:${AWS::Partition}:ecr:" + _OF_THIS_ACCOUNT + ":repository/*"
+    },
+}
 SQS_EVENTS = {
     f"{function}.{name}": (function, event["Properties"])
     for function, properties in FUNCTIONS.items()
@@ -260,21 +274,37 @@ def test_no_policy_allows_more_than_named_actions_on_named_things(policy: str) -
         for action in _listed(actions):
             assert "*" not in action
             assert not action.endswith((":Scan", ":DeleteTable", ":DeleteObject"))
+        unnamed = UNNAMED.get((policy, _listed(actions)[0]))
+        if unnamed is not None:
+            assert statement["Resource"] == unnamed
+            continue
         named = set(_references(statement["Resource"]))
         assert named
         assert named <= {*TABLES, *ALL_QUEUES, "BlobBucket", "PepperSecret", "LogGroup"}
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_is_for_lambda_and_for_nobody_else(role: str) -> None:
+def test_a_role_is_for_lambda_or_for_the_container_and_for_nobody_else(role: str) -> None:
     [statement] = ROLES[role]["AssumeRolePolicyDocument"]["Statement"]
-    assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
+    service = "ecs-tasks" if role in CONTAINER_ROLES else "lambda"
+    assert statement["Principal"] == {"Service": f"{service}.amazonaws.com"}
     assert statement["Action"] == "sts:AssumeRole"
+
+
+def test_the_containers_roles_are_for_containers_of_this_account() -> None:
+    """ECS takes them for whoever may pass them; its documentation asks for this condition."""
+    for role in CONTAINER_ROLES:
+        [statement] = ROLES[role]["AssumeRolePolicyDocument"]["Statement"]
+        own = {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+        assert statement["Condition"] == {"StringEquals": own}
 
 
 def test_passwords_can_be_checked_only_where_customers_come_in() -> None:
     able = {name for name, it in ROLES.items() if {"Ref": "CheckLogins"} in it["ManagedPolicyArns"]}
-    assert able == {"SendRole", "BatchSendRole", "DirectcallRole", "BulkRole", "QueryRole"}
+    assert able == {
+        *("SendRole", "BatchSendRole", "DirectcallRole", "BulkRole", "QueryRole"),
+        "SmppRole",
+    }
 
 
 def test_only_customers_who_set_their_callback_urls_write_the_configuration_and_no_login() -> None:
@@ -324,13 +354,17 @@ def test_each_log_level_is_known_to_recado(level: str) -> None:
         ("QueryRole", {"SubmitQueue", "ExpandQueue"}),
         ("CallbackRole", {"InboundQueue"}),
         ("ExpandRole", {"ExpandQueue", "SubmitBulkQueue", "NotifyQueue"}),
-        ("DispatchRole", {"SubmitQueue", "SubmitBulkQueue", "NotifyQueue"}),
+        ("DispatchRole", {"SubmitQueue", "SubmitBulkQueue", "SmppQueue", "NotifyQueue"}),
         ("TrackRole", {"InboundQueue", "InboundDeadQueue", "NotifyQueue"}),
         ("NotifyRole", {"NotifyQueue"}),
         ("ClockRole", {"SubmitQueue", "ExpandQueue"}),
+        (
+            "SmppRole",
+            {"SubmitQueue", "SubmitBulkQueue", "ExpandQueue", "InboundQueue", "NotifyQueue"},
+        ),
     ],
 )
-def test_each_function_sends_to_the_queues_of_its_part_of_the_line_and_to_no_other(
+def test_each_part_of_the_line_sends_to_its_own_queues_and_to_no_other(
     role: str, queues: set[str]
 ) -> None:
     sends: set[str] = set()

@@ -34,6 +34,10 @@ EVERYTHING = {
     "CertificateArn": "arn:aws:acm:sa-east-1:1:certificate/x",
     "StaticEgress": "true",
     "Simulator": "true",
+    "SmppImage": "123456789012.dkr.ecr.sa-east-1.amazonaws.com/recado-smpp:1",
+    "SmppVpcId": "vpc-0123456789abcdef0",
+    "SmppSubnets": "subnet-0123456789abcdef0,subnet-0123456789abcdef1",
+    "SmppCertificateArn": "arn:aws:acm:sa-east-1:1:certificate/y",
     "SnapStart": "true",
     "SubmitConcurrency": "50",
     "DeploymentType": "Linear10PercentEvery1Minute",
@@ -240,7 +244,8 @@ def test_sam_makes_no_role_but_codedeploys_and_no_policy(resources: Any) -> None
     own = {name: {"Fn::GetAtt": [name.replace("Function", "Role"), "Arn"]} for name in functions}
     assert {name: it["Role"] for name, it in functions.items()} == own
     roles = {role["Fn::GetAtt"][0] for role in own.values()}
-    assert set(_of("AWS::IAM::Role", made)) == roles | {"CodeDeployServiceRole"}
+    container = {"SmppRole", "SmppExecutionRole"} & set(made)
+    assert set(_of("AWS::IAM::Role", made)) == roles | container | {"CodeDeployServiceRole"}
     assert set(_of("AWS::IAM::Policy", made)) == set()
 
 
