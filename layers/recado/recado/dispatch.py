@@ -158,9 +158,19 @@ def _going(window: list[Job], deps: Deps) -> tuple[list[Job], list[Later]]:
 
 
 def _submit(messages: Sequence[Message], upstream: Upstream, deps: Deps) -> list[Outcome]:
+    now = deps.clock()
     submits = [
-        Submit(reference_to(key_of(m)), m.to, m.text, m.segments, m.source, m.voice, m.udh)
-        for m in messages
+        Submit(
+            reference_to(key_of(message)),
+            message.to,
+            message.text,
+            message.segments,
+            message.source,
+            message.voice,
+            message.udh,
+            message.expires_at - now,
+        )
+        for message in messages
     ]
     count("submits", len(submits))
     return CONNECTORS[upstream.kind].submit(submits, upstream, deps.exchange)

@@ -60,6 +60,8 @@ def with_report(message: Message, report: Report, wanted: Iterable[str]) -> Mess
             return message
         if report.stat == RECEIPT_STAT[State.DELIVERED]:
             return _without(message, report.kind)
+    if not message.reports:
+        return replace(message, reports=(report,))
     others = tuple(old for old in message.reports if old.kind != report.kind)
     mine = [old for old in message.reports if old.kind == report.kind]
     if mine and mine[0].given_at is not None:
@@ -76,7 +78,10 @@ def _without(message: Message, kind: str) -> Message:
 
 def next_owed(record: Record) -> Report | None:
     """The first report that is still owed, or None."""
-    return next((report for report in record.reports if report.owed), None)
+    for report in record.reports:
+        if report.given_at is None and report.abandoned_at is None:
+            return report
+    return None
 
 
 def _changed(record: Record, report: Report) -> Record:

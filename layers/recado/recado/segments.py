@@ -8,6 +8,7 @@ cut otherwise say so in their `Abilities`.
 
 import enum
 import re
+from codecs import charmap_decode
 from collections.abc import Iterator
 from functools import lru_cache
 from unicodedata import combining, normalize
@@ -47,6 +48,12 @@ _ENCODED = {
     for code, character in enumerate(_BASIC_BY_CODE)
     if code != _ESCAPE  # the space keeps its own code
 } | {character: bytes([_ESCAPE, code]) for code, character in _EXTENDED_BY_CODE.items()}
+
+# Nearly every text is of Latin-1 characters that have one septet: their octets are translated at
+# once, not character by character.
+_ONE_SEPTET = bytes(code for code in range(0x100) if len(_ENCODED.get(chr(code), b"")) == 1)
+_TO_SEPTET = bytes(_ENCODED[chr(code)][0] if code in _ONE_SEPTET else 0 for code in range(0x100))
+_BY_OCTET = _BASIC_BY_CODE + "\ufffd" * 0x80
 
 _BASIC = re.escape(_BASIC_BY_CODE)
 _EXTENDED = re.escape("".join(_EXTENDED_BY_CODE.values()))
@@ -144,12 +151,18 @@ def segment_count(
 
 def septets(text: str) -> int | None:
     """The text's length in GSM-7, or None where the alphabet lacks one of its characters."""
+    if _is_basic(text):
+        return len(text)
     return _length(text, Encoding.GSM7) if _is_gsm7(text) else None
 
 
 def encode_gsm7(text: str) -> bytes:
     """The text in GSM-7, unpacked: one septet a byte, extension characters behind ESC (0x1B).
     Raises ValueError where the alphabet lacks one of its characters."""
+    # What Latin-1 lacks gets a backslash, which takes two septets.
+    octets = text.encode("latin-1", "backslashreplace")
+    if not octets.translate(None, _ONE_SEPTET):
+        return octets.translate(_TO_SEPTET)
     try:
         return b"".join([_ENCODED[character] for character in text])
     except KeyError:
@@ -161,6 +174,8 @@ def decode_gsm7(data: bytes) -> str:
     """The text of unpacked septets. Refuses nothing, as a handset does (TS 23.038, section
     6.2.1.1): an unknown extension code shows as the character of that code without ESC, an ESC
     with nothing behind it as a space; a byte above 0x7F becomes U+FFFD."""
+    if _ESCAPE not in data:
+        return charmap_decode(data, "strict", _BY_OCTET)[0]
     return "".join(_decoded(data))
 
 

@@ -57,6 +57,7 @@ class Submit(Struct, frozen=True):
     source: str = ""  # who it is from, where the customer says so; an upstream may not be able to
     voice: bool = False  # to be spoken; only ever asked of an upstream that `speaks`
     udh: str = ""  # of one part of a long text, in hexadecimal; an upstream may not be able to
+    validity: float | None = None  # seconds that are left; an upstream may not be able to hear it
 
 
 class Submitted(Struct, frozen=True):

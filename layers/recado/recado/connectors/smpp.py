@@ -5,8 +5,9 @@ Who holds the binds (`smpp.binds`) sends the PDUs that are made here, and queues
 them as `raw_of` makes it. docs/smpp.md has the settings.
 """
 
-from base64 import b64decode, b64encode
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 
 from msgspec.structs import replace
@@ -59,18 +60,30 @@ _NOT_NOW = {
 }
 _UNREACHED_FOR = 1.0
 
+# What fits a segment of text that GSM-7 has: septets, octets where an SMSC reads those as Latin-1,
+# and units of UCS-2, as many as it has septets or fewer.
+_SIZES = {"gsm": GSM7_SIZES, "latin1": (140, 134), "ucs2": UCS2_SIZES}
+
+# What tells something, by its command.
+_READERS = {str(pdu.DELIVER_SM): pdu.read_message, str(pdu.DATA_SM): pdu.read_data}
 # Of esm_class in deliver_sm (5.2.12): a reply, and what a handset or its owner acknowledges.
 _REPLIES = frozenset({0x00, 0x08, 0x10})
 
 
 def abilities(upstream: Upstream) -> Abilities:
     """By its settings. Raises Misconfigured on one that makes no sense."""
+    return _able(tuple(upstream.settings.items()))
+
+
+@lru_cache(maxsize=256)
+def _able(items: tuple[tuple[str, str], ...]) -> Abilities:
+    """Read once, not once a window."""
+    upstream = Upstream(name="", kind="smpp", settings=dict(items))
     terms = terms_of(upstream)
     dialling_of(upstream)
     measure_of(upstream)
     return Abilities(
-        # All of it in UCS-2: as many units as it has septets, or fewer.
-        gsm7_sizes=UCS2_SIZES if terms.encoding == "ucs2" else GSM7_SIZES,
+        gsm7_sizes=_SIZES[terms.encoding],
         ucs2_sizes=UCS2_SIZES,
         splits=terms.long != "payload",
         over_bind=True,
@@ -85,7 +98,7 @@ def submit(submits: Sequence[Submit], upstream: Upstream, exchange: Exchange) ->
     not go now, those have one more try before the whole is Uncertain."""
     terms = terms_of(upstream)
     asked: list[Outgoing] = []
-    shares: list[tuple[int, int] | Rejected] = []
+    shares: list[range | Rejected] = []
     for one in submits:
         try:
             bodies = [pdu.message_body(message) for message in messages_of(one, terms)]
@@ -95,12 +108,14 @@ def submit(submits: Sequence[Submit], upstream: Upstream, exchange: Exchange) ->
         except ValueError:  # a character that nothing on the wire has
             shares.append(Rejected(RSUBMITFAIL))
             continue
-        shares.append((len(asked), len(asked) + len(bodies)))
+        shares.append(range(len(asked), len(asked) + len(bodies)))
         asked += [_asked(body, upstream) for body in bodies]
     said = [_said(answer, terms) for answer in exchange(asked)] if asked else []
-    _once_more(asked, said, shares, terms, exchange)
+    if several := [share for share in shares if isinstance(share, range) and len(share) > 1]:
+        _once_more(asked, said, several, terms, exchange)
     return [
-        share if isinstance(share, Rejected) else _together(said[slice(*share)]) for share in shares
+        share if isinstance(share, Rejected) else _together(said[share.start : share.stop])
+        for share in shares
     ]
 
 
@@ -134,16 +149,16 @@ def _said(answer: Reached | Unreached, terms: Terms) -> Outcome:
 def _once_more(
     asked: Sequence[Outgoing],
     said: list[Outcome],
-    shares: Sequence[tuple[int, int] | Rejected],
+    several: Sequence[range],
     terms: Terms,
     exchange: Exchange,
 ) -> None:
     """Asks again what could not go, of messages whose other segments were taken."""
     again = [
         at
-        for share in shares
-        if not isinstance(share, Rejected) and isinstance(_together(said[slice(*share)]), Uncertain)
-        for at in range(*share)
+        for share in several
+        if isinstance(_together(said[share.start : share.stop]), Uncertain)
+        for at in share
         if isinstance(said[at], Unavailable)
     ]
     if again:
@@ -174,8 +189,8 @@ def _together(parts: Sequence[Outcome]) -> Outcome:
 def raw_of(upstream: str, command: int, body: bytes, received_at: float) -> RawCallback:
     """A deliver_sm or data_sm as it goes on the queue. `received_at` is that of the first time
     where the upstream sends it again: by it and by its octets a reply is known."""
-    headers = {"command": str(command)}
-    return RawCallback(upstream, _METHOD, "", headers, b64encode(body).decode(), received_at)
+    octets = b2a_base64(body, newline=False).decode("ascii")
+    return RawCallback(upstream, _METHOD, "", {"command": str(command)}, octets, received_at)
 
 
 def verify_callback(raw: RawCallback, upstream: Upstream) -> bool:  # noqa: ARG001 - the Protocol's
@@ -199,11 +214,8 @@ def parse_callback(raw: RawCallback, upstream: Upstream) -> list[Receipt | Incom
 def _read(raw: RawCallback) -> tuple[ShortMessage, bytes]:
     if raw.method != _METHOD:
         raise ValueError("it did not come over a bind")
-    body = b64decode(raw.body, validate=True)
-    command = int(raw.headers["command"])
-    if command not in (pdu.DELIVER_SM, pdu.DATA_SM):
-        raise ValueError(f"command {command:#x} tells nothing")
-    return (pdu.read_data if command == pdu.DATA_SM else pdu.read_message)(body), body
+    body = a2b_base64(raw.body, strict_mode=True)
+    return _READERS[raw.headers["command"]](body), body
 
 
 def _id_of(told: Told, terms: Terms) -> str:

@@ -11,11 +11,13 @@ from recado.connectors.smpp_settings import Terms
 from recado.esme import RINVDSTADR, RINVMSGLEN
 from recado.smpp.pdu import MESSAGE_PAYLOAD, MOST_TEXT, UDHI, Address, ShortMessage
 from recado.smpp.text import UCS2, coding_for, encoded, segments
+from recado.smpp.times import relative
 from recado.smpp.udh import concatenation, sar
 
 _RINVSRCADR = "ESME_RINVSRCADR"
 _MOST_PARTS = 255  # what a part's number has room for
 _MOST_DIGITS = 20  # of an address (4.4.1)
+_LONGEST = 99 * 86_400.0  # seconds of a validity_period that is told in days
 _MOST_SHORT_CODE = 8  # digits; what is longer has its country's code
 
 
@@ -29,12 +31,14 @@ class Unfit(Exception):
 
 def messages_of(one: Submit, terms: Terms) -> Iterator[ShortMessage]:
     """A message for each segment. Raises Unfit."""
+    left = one.validity
     base = ShortMessage(
         source=_source(terms.source or one.source, terms),
         destination=_destination(one.to, terms),
         data_coding=UCS2 if terms.encoding == "ucs2" else coding_for(one.text, terms.alphabet),
         registered_delivery=terms.registered,
         service_type=terms.service_type,
+        validity_period=_period(left) if terms.validity and left is not None else "",
     )
     if one.udh:
         octets = bytes.fromhex(one.udh) + encoded(one.text, base.data_coding, terms.alphabet)
@@ -69,6 +73,11 @@ def _holding(message: ShortMessage, octets: bytes) -> ShortMessage:
     if len(octets) > 0xFFFF:
         raise Unfit(RINVMSGLEN)
     return replace(message, tlvs={MESSAGE_PAYLOAD: octets})
+
+
+def _period(left: float) -> str:
+    """Of a second at least: 0 could be read as at once, or as for ever."""
+    return relative(min(max(left, 1.0), _LONGEST))
 
 
 def _destination(number: str, terms: Terms) -> Address:

@@ -66,6 +66,9 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
             form="udh|sar|payload",
         ),
         "receipts": Setting("yes (unless set) or no: whether to ask for them", form=_YES_NO),
+        "validity": Setting(
+            "yes (unless set) or no: whether to say how long it may go on trying", form=_YES_NO
+        ),
         "id_in_answer": Setting(
             "how submit_sm_resp writes ids: text (unless set), hex or decimal", form=_ID_FORM
         ),
@@ -88,6 +91,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     encoding: Literal["gsm", "latin1", "ucs2"]
     long: Literal["udh", "sar", "payload"]
     registered: int
+    validity: bool
     id_in_answer: IdForm
     id_in_receipt: IdForm
     service_type: str
@@ -138,6 +142,7 @@ def _terms(items: tuple[tuple[str, str], ...]) -> Terms:
         encoding=cast(Literal["gsm", "latin1", "ucs2"], _value(said, "encoding", "gsm")),
         long=cast(Literal["udh", "sar", "payload"], _value(said, "long", "udh")),
         registered=int(_value(said, "receipts", "yes") == "yes"),
+        validity=_value(said, "validity", "yes") == "yes",
         id_in_answer=cast(IdForm, _value(said, "id_in_answer", "text")),
         id_in_receipt=cast(IdForm, _value(said, "id_in_receipt", "text")),
         service_type=_value(said, "service_type", ""),

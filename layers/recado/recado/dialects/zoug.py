@@ -6,6 +6,7 @@ beyond its one example, our own fields) is marked "not in the document" here and
 docs/zoug-api.md.
 """
 
+import functools
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -155,7 +156,13 @@ def refused(
 
 def local_time(at: float, cost_centre: CostCentre) -> str:
     """ "ano-mês-dia hora:minuto:segundo" in the cost centre's time zone."""
-    moment = datetime.fromtimestamp(at, zone(cost_centre.time_zone))
+    return _local_second(int(at), cost_centre.time_zone)
+
+
+@functools.lru_cache(maxsize=1_024)
+def _local_second(second: int, time_zone: str) -> str:
+    """Once a second and time zone, not once a report."""
+    moment = datetime.fromtimestamp(second, zone(time_zone))
     return moment.isoformat(sep=" ")[:19]  # strftime takes ten times as long
 
 

@@ -91,10 +91,9 @@ def coding_for(text: str, alphabet: Alphabet = "gsm", latin1: bool = False) -> i
 
     A text that is in Latin-1 but not in GSM-7 does not go as 0 even where 0 is Latin-1: on the air
     it is UCS-2, and our count of its segments says so."""
-    is_latin1 = _is_latin1(text)
-    if septets(text) is not None and (alphabet == "gsm" or is_latin1):
+    if septets(text) is not None and (alphabet == "gsm" or _is_latin1(text)):
         return DEFAULT
-    return LATIN1 if latin1 and is_latin1 else UCS2
+    return LATIN1 if latin1 and _is_latin1(text) else UCS2
 
 
 def segments(
@@ -115,7 +114,7 @@ def segments(
     `encoded` does."""
     kind = _kind(data_coding, alphabet)
     if kind is _Kind.DEFAULT:
-        return _cut(encoded(text, data_coding, alphabet), gsm7_sizes, 1)
+        return _cut(encode_gsm7(text), gsm7_sizes, 1)
     if kind is _Kind.UCS2:
         return _cut(encoded(text, data_coding, alphabet), ucs2_sizes, 2)
     # The receiver puts Latin-1 into GSM-7 or UCS-2 for the air: cut as that is counted.

@@ -99,12 +99,3 @@ def relative(seconds: float) -> str:
 def receipt_date(at: float, zone: tzinfo = UTC) -> str:
     """A moment as a receipt's text has it: YYMMDDhhmm, local in `zone`."""
     return f"{datetime.fromtimestamp(at, zone):%y%m%d%H%M}"
-
-
-def read_receipt_date(text: str, zone: tzinfo = UTC) -> float | None:
-    """The moment of a receipt's date, with or without seconds or the century, whatever stands
-    between its digits; None where that is no date."""
-    try:
-        return _local(re.sub(r"[-/.: T]", "", text), zone)
-    except ValueError:
-        return None
