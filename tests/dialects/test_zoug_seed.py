@@ -4,6 +4,7 @@ A test's docstring is the sentence that it holds, word for word; docs/zoug-api.m
 """
 
 import base64
+import inspect
 import json
 import re
 from datetime import datetime
@@ -12,8 +13,13 @@ from uuid import UUID
 
 import pytest
 
+from node.cli import up
 from recado import operations
 from recado.http import Outgoing, Reached
+from recado.smpp.pdu import Bind
+from recado.smpp.status import ESME_RBINDFAIL, ESME_ROK
+from smpp.binding import decide
+from smpp.container import read_container_settings
 from tests.support.world import CALLBACK_URL, World
 
 GOOD, BAD = "5534998887755", "553488556644"
@@ -48,6 +54,29 @@ def test_a_new_cost_centre_comes_with_the_credentials_that_open_it(world: World)
     pair = base64.b64encode(f"{made['login']}:{made['password']}".encode()).decode()
     header = {"authorization": f"Basic {pair}"}
     assert world.call("POST", "/message", element(), login=None, headers=header)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "by_http", "by_smpp"),
+    [("http", 200, ESME_RBINDFAIL), ("smpp", 403, ESME_ROK), ("http,smpp", 200, ESME_ROK)],
+)
+def test_the_method_of_sending_is_a_setting_of_the_cost_centre(
+    world: World, method: str, by_http: int, by_smpp: int
+) -> None:
+    """Defina o método de envio e utilize as informações abaixo para integração."""
+    methods = method.split(",")
+    made = operations.costcentre_create(
+        world.deps, name="Loja", login="loja", password="segredo", sends_by=methods
+    )
+    assert world.call("POST", "/message", element(), login="loja")[0] == by_http
+    bind = Bind(made["smpp_system_id"], made["smpp_password"])
+    assert decide(bind, "192.0.2.1", world.deps).command_status == by_smpp
+
+
+def test_smpp_is_taken_on_the_port_of_the_document() -> None:
+    """SMPP / Servidor: smpp1.zoug.net.br / Porta: 1910"""
+    assert inspect.signature(up).parameters["smpp_port"].default == 1910
+    assert read_container_settings({}).server.port == 1910
 
 
 @pytest.mark.parametrize("route", ["/message", "/message/batch"])

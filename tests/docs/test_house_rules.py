@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 PRODUCT = sorted(
     path
-    for folder in ("layers/recado/recado", "node", "functions")
+    for folder in ("layers/recado/recado", "node", "smpp", "functions")
     for path in (ROOT / folder).rglob("*.py")
 )
 PAGES = [ROOT / "README.md", ROOT / "README.pt-BR.md", *sorted((ROOT / "docs").rglob("*.md"))]
