@@ -57,6 +57,8 @@ def environment(function: str) -> dict[str, str]:
         if not isinstance(value, dict):
             return str(value)
         name = value["Ref"]
+        if name == "AWS::StackName":
+            return "recado"
         if name in template["Parameters"]:
             return str(template["Parameters"][name]["Default"])
         if name in queues:

@@ -122,6 +122,28 @@ def test_settings_say_who_it_is_from_and_of_which_types() -> None:
     assert message.service_type == "CMT"
 
 
+@pytest.mark.parametrize(
+    ("left", "period"),
+    [
+        (None, ""),
+        (86_400.0, "000001000000000R"),
+        (59.9, "000000000059000R"),
+        (3.7 * 86_400, "000003164800000R"),
+        (0.2, "000000000001000R"),
+        (-3.0, "000000000001000R"),  # it ended between its claim and its submit
+        (400 * 86_400.0, "000099000000000R"),
+    ],
+)
+def test_the_smsc_is_told_how_long_it_may_go_on_trying(left: float | None, period: str) -> None:
+    for message in sent(to(LONG, validity=left)):
+        assert message.validity_period == period
+
+
+def test_the_smsc_need_not_be_told_how_long_it_may_go_on_trying() -> None:
+    [message] = sent(to(validity=60.0), validity="no")
+    assert message.validity_period == ""
+
+
 def test_receipts_need_not_be_asked_for() -> None:
     [message] = sent(to(), receipts="no")
     assert message.registered_delivery == 0

@@ -351,6 +351,28 @@ def test_a_later_hop_of_a_lost_unit_writes_nothing_either(node: Node) -> None:
     assert node.seen_by_others() == 1
 
 
+def test_what_a_lost_unit_wrote_is_not_remembered_either(node: Node) -> None:
+    kept = message(START, "kept")
+    node.store.create([kept])
+    node.turn()
+    [changed] = node.store.replace([kept])
+    assert changed is not None
+    node.store.put_refs([("smsc", "77", key_of(kept))])
+    with _full_file(node.database), pytest.raises(sqlite3.OperationalError):
+        node.queue.send("Submit", [_LARGE], "ana")
+    assert node.store.records([key_of(kept)]) == [kept]
+    assert node.store.by_refs([("smsc", "77")]) == [None]
+    node.turn()
+    assert node.store.replace([kept]) == [changed]
+
+
+def test_what_was_written_long_ago_is_read_from_the_file(node: Node) -> None:
+    many = [message(START, str(number)) for number in range(5_000)]
+    node.store.create(many)
+    node.turn()
+    assert node.store.records([key_of(one) for one in many]) == many
+
+
 def test_whoever_waits_is_told_although_the_very_first_statement_failed(node: Node) -> None:
     with _full_file(node.database), pytest.raises(sqlite3.OperationalError):
         node.queue.send("Submit", [_LARGE], "ana")

@@ -144,6 +144,16 @@ def test_a_callback_url_that_is_down_holds_no_mailbox_up(
     assert [mail.message_id for mail in mailed(world, ana)] == [identifier]
 
 
+def test_an_smsc_is_told_what_is_left_of_the_validity(
+    world: World, ana: str, smsc: BoundTo
+) -> None:
+    operations.costcentre_update(world.deps, ana, validity=3600)
+    order(world, ana)
+    world.now += 600
+    world.drain()
+    assert [message.validity_period for message in smsc.taken.values()] == ["000000005000000R"]
+
+
 # --- where reports go ----------------------------------------------------------------------------
 
 

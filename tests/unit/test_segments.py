@@ -2,7 +2,7 @@
 
 import pytest
 from gsm0338 import Codec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recado.segments import (
@@ -110,6 +110,18 @@ def test_a_gsm7_text_decodes_back(text: str) -> None:
     encoded = encode_gsm7(text)
     assert decode_gsm7(encoded) == text
     assert septets(text) == len(encoded)
+
+
+@given(st.lists(st.integers(0, 255).filter(lambda code: code != 0x1B)).map(bytes))
+@example(bytes(code for code in range(256) if code != 0x1B))
+def test_octets_decode_the_same_before_an_escape_as_without_one(data: bytes) -> None:
+    assert decode_gsm7(data + b"\x1be") == decode_gsm7(data) + "€"
+
+
+@given(st.text(st.sampled_from(GSM7)))
+@example(GSM7)
+def test_a_text_encodes_the_same_before_an_extension_character_as_without_one(text: str) -> None:
+    assert encode_gsm7(text + "€") == encode_gsm7(text) + b"\x1be"
 
 
 def test_what_gsm7_has_of_portuguese_is_known() -> None:

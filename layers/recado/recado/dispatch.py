@@ -26,7 +26,8 @@ from recado.track import reference_to
 from recado.wiring import Deps
 
 BUDGET = 20.0  # seconds of submitting in one go; what is left is put back
-BIND_QUEUE = "Smpp"  # of what goes on to the process that holds the binds
+# Of what goes on to the process that holds the binds: single messages, and what is many.
+BIND_QUEUE, BIND_BULK_QUEUE = "Smpp", "SmppBulk"
 _LONGEST_WAIT = 60.0
 _LONGEST_DELAY = 900.0  # of a queue
 _NOBODY = Upstream(name="", kind="")  # what has no route is routed here to its end, when it is over
@@ -95,11 +96,15 @@ def _hand_on(jobs: Sequence[Job], deps: Deps) -> None:
     by_packet: dict[int, list[Job]] = {}
     for job in jobs:
         by_packet.setdefault(id(job.packet), []).append(job)
+    bodies: dict[tuple[str, str], list[str]] = {}
     for some in by_packet.values():
         packet = some[0].packet
         part = replace(packet, recipients=tuple(job.recipient for job in some))
-        deps.engine.queue.send(BIND_QUEUE, [encode(part)], packet.cost_centre)
-        follow("handed on", part.recipients, batch_id=packet.batch_id, queue=BIND_QUEUE)
+        queue = BIND_BULK_QUEUE if packet.batch_id else BIND_QUEUE
+        bodies.setdefault((queue, packet.cost_centre), []).append(encode(part))
+        follow("handed on", part.recipients, batch_id=packet.batch_id, queue=queue)
+    for (queue, cost_centre), packets in bodies.items():
+        deps.engine.queue.send(queue, packets, cost_centre)
     count("handed_on", len(jobs))
 
 

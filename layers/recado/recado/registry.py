@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, cast
 from recado.connectors import Connector
 from recado.dialects import Dialect, directcall, zoug
 
-if (
-    TYPE_CHECKING
-):  # each is held against the Protocol by mypy, and imported by nobody who needs none
+if TYPE_CHECKING:  # mypy holds each to the Protocol; at run time none is imported before its use
     from recado.connectors import simulator, smpp
 
     _HELD: tuple[Connector, ...] = (simulator, smpp)
