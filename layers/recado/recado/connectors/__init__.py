@@ -1,8 +1,8 @@
 """The connector socket: how one kind of upstream is spoken to. One module a kind.
 
 A connector translates and never decides: what to do after an outcome is `dispatch`'s business.
-docs/adding-a-connector.md shows how to write one; tests/connectors/test_contract.py runs over all of
-recado.registry.CONNECTORS.
+docs/adding-a-connector.md shows how to write one; tests/connectors/test_contract.py runs over all
+of recado.registry.CONNECTORS.
 """
 
 from collections.abc import Mapping, Sequence
