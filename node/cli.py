@@ -14,7 +14,15 @@ import msgspec
 import typer
 from rich.console import Console
 
-from node import cli_account, cli_bulk, cli_costcentre, cli_print, cli_schedule, cli_upstreams
+from node import (
+    cli_account,
+    cli_bulk,
+    cli_costcentre,
+    cli_mailbox,
+    cli_print,
+    cli_schedule,
+    cli_upstreams,
+)
 from node.cli_ask import DEFAULT_DATA, DataOption, JsonOption, OnAWS, TargetOption, ask, moment
 from node.logs import log_to_stderr
 from recado.errors import Invalid, Misconfigured, RecadoError
@@ -34,6 +42,7 @@ app.add_typer(cli_account.credit_app, name="credit")
 app.command()(cli_account.usage)
 app.add_typer(cli_schedule.app, name="schedule")
 app.add_typer(cli_bulk.app, name="bulk")
+app.add_typer(cli_mailbox.app, name="mailbox")
 app.add_typer(message_app, name="message")
 app.add_typer(queue_app, name="queue")
 errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
@@ -88,6 +97,14 @@ def up(
             envvar="RECADO_SMPP_TLS_PORT", min=0, max=65535, help="Another one, with TLS."
         ),
     ] = None,
+    smpp_tls_only: Annotated[
+        bool,
+        typer.Option(
+            "--smpp-tls-only",
+            envvar="RECADO_SMPP_TLS_ONLY",
+            help="Listen on --smpp-tls-port alone, and not on --smpp-port.",
+        ),
+    ] = False,
     smpp: Annotated[
         bool, typer.Option(envvar="RECADO_SMPP", help="Take customers' binds, and bind to SMSCs.")
     ] = True,
@@ -101,17 +118,18 @@ def up(
     ] = None,
 ) -> None:
     """Run the gateway: front door, SMPP, workers, and one durable directory."""
+    from node.smpp import Ports
     from node.up import UpSettings
     from node.up import up as run
 
     settings = read_settings(os.environ)
     log_to_stderr(settings.log_level, settings.log_format)
+    ports = Ports(plain=None if smpp_tls_only else smpp_port, tls=smpp_tls_port)
     told = UpSettings(
         data=data,
         host=host,
         http_port=http_port,
-        smpp_port=smpp_port if smpp else None,
-        smpp_tls_port=smpp_tls_port,
+        smpp=ports if smpp else None,
         tls_certificate=tls_certificate,
         tls_key=tls_key,
         simulator=simulator,

@@ -6,6 +6,7 @@ import typer
 
 from node.cli_ask import DEFAULT_DATA, JsonOption, TargetOption, ask
 from node.cli_print import shown, table
+from node.cli_secrets import secret_option
 from recado.amounts import amount_of
 
 app = typer.Typer(help="Cost centres: the customers.", no_args_is_help=True)
@@ -89,14 +90,23 @@ def create(
     name: Annotated[str, typer.Option(help="What it is called.")],
     login: Annotated[str | None, typer.Option(help="Made up if none is given.")] = None,
     password: Annotated[
-        str | None, typer.Option(help="One that exists already; random if none is given.")
+        str | None,
+        typer.Option(
+            callback=secret_option,
+            help="One that exists already; random if none is given. @FILE: the one line of a file"
+            " (one that begins with @ is written @@). -: asked for, unseen.",
+        ),
     ] = None,
     smpp_system_id: Annotated[
         str | None,
         typer.Option(help="Its login for SMPP, 15 characters; made up if unsaid."),
     ] = None,
     smpp_password: Annotated[
-        str | None, typer.Option(help="The password for it, 8 characters; random if unsaid.")
+        str | None,
+        typer.Option(
+            callback=secret_option,
+            help="The password for it, 8 characters; random if unsaid. @FILE, - as above.",
+        ),
     ] = None,
     sign: Annotated[
         bool, typer.Option("--sign", help="Sign callbacks (Standard Webhooks).")

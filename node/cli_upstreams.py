@@ -1,6 +1,6 @@
 """`recado connector` and `recado route`: where messages go."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -8,6 +8,7 @@ from typer import echo
 
 from node.cli_ask import DEFAULT_DATA, JsonOption, TargetOption, ask
 from node.cli_print import shown, table
+from node.cli_secrets import ASKED, meant
 from recado.errors import Invalid
 from recado.upstreams import connector_kinds
 
@@ -21,7 +22,12 @@ route_app = typer.Typer(
 ConnectorName = Annotated[str, typer.Argument(help="The connector's name.")]
 SettingOption = Annotated[
     list[str] | None,
-    typer.Option("--setting", metavar="NAME=VALUE", help="Repeatable; `connector kinds` has all."),
+    typer.Option(
+        "--setting",
+        metavar="NAME=VALUE",
+        help="Repeatable; `connector kinds` has all. NAME=@FILE: the one line of a file (a value"
+        " that begins with @ is written @@). Of a secret NAME=-: asked for, unseen.",
+    ),
 ]
 CallbackBase = Annotated[
     str | None,
@@ -57,6 +63,16 @@ def _pairs(given: Sequence[str] | None) -> dict[str, str]:
         if not (name and equals):
             raise Invalid("--setting", f"must be NAME=VALUE: {name}")
     return {name: value for name, _, value in pairs}
+
+
+def _settings(given: Sequence[str] | None, kind: Callable[[], str]) -> dict[str, str]:
+    """What is meant by what was given, to a connector of that kind."""
+    pairs = _pairs(given)
+    asked = kind() if ASKED in pairs.values() else None
+    secrets = {
+        row["setting"] for row in connector_kinds() if row["secret"] and row["kind"] == asked
+    }
+    return {name: meant(name, value, secret=name in secrets) for name, value in pairs.items()}
 
 
 def _given(**options: Any) -> dict[str, Any]:
@@ -101,7 +117,8 @@ def connector_add(
         submit_timeout=submit_timeout,
         after_uncertain=after_uncertain,
     )
-    made = ask(target, "connector_add", name=name, kind=kind, settings=_pairs(setting), **options)
+    settings = _settings(setting, lambda: kind)
+    made = ask(target, "connector_add", name=name, kind=kind, settings=settings, **options)
     _connector(made, as_json)
 
 
@@ -142,7 +159,8 @@ def connector_update(
         submit_timeout=submit_timeout,
         after_uncertain=after_uncertain,
     )
-    changed = ask(target, "connector_update", name=name, settings=_pairs(setting), **options)
+    settings = _settings(setting, lambda: str(ask(target, "connector_show", name=name)["kind"]))
+    changed = ask(target, "connector_update", name=name, settings=settings, **options)
     _connector(changed, as_json)
 
 

@@ -1,10 +1,13 @@
 """SMPP on one machine: the service runs in the node's own loop, beside the front door."""
 
 import asyncio
+import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from node.hands import GreenHands
 from node.metrics import SmppCounts
@@ -13,6 +16,7 @@ from recado.connector_tests import connector_test, is_over_bind
 from recado.engine.embedded.database import Database
 from recado.errors import Misconfigured
 from recado.http import Outgoing, Reached, Unreached
+from recado.mailbox_operations import mailbox_list
 from recado.operations import OPERATIONS
 from recado.upstreams import connector_show, upstream_named
 from recado.wiring import Deps
@@ -32,6 +36,27 @@ _PATIENCE = 15.0
 _GOODBYE = 5.0  # seconds for what is in flight when the node ends
 _BOUND = "bound"
 _COLUMNS = ("bind", "mode", "state", "in_flight", "window", "problem")  # of a bind's state
+
+
+class Ports(Struct, frozen=True):
+    """Where customers bind; None: nobody does in that way. 0: any free one."""
+
+    plain: int | None = 1910
+    tls: int | None = None
+
+
+def server_settings(
+    ports: Ports | None, host: str, context: ssl.SSLContext | None
+) -> ServerSettings | None:
+    """What the server is told; None without ports. Raises Misconfigured where what was said on the
+    command line does not go together."""
+    if ports is None:
+        return None
+    if ports.tls is None and ports.plain is None:
+        raise Misconfigured("--smpp-tls-only needs --smpp-tls-port")
+    if ports.tls is not None and context is None:
+        raise Misconfigured("--smpp-tls-port needs --tls-certificate and --tls-key")
+    return ServerSettings(host=host, port=ports.plain, tls_port=ports.tls, ssl_context=context)
 
 
 class Ways:
@@ -85,21 +110,18 @@ class Smpp:
             await service.start()
         except OSError as error:
             await service.close(0.0)
-            # The port without TLS is the first.
-            port = settings.port if service.server.port is None else settings.tls_port
-            reason = (error.strerror or str(error)).partition(" (while")[0]
-            raise Misconfigured(
-                f"can't listen on {settings.host}:{port}: {reason}"
-                " (--smpp-port chooses another port for SMPP, --no-smpp does without it)"
-            ) from error
+            raise Misconfigured(_not_free(settings, service, error)) from error
         self._service, self._host = service, settings.host
 
     def addresses(self) -> tuple[str, ...]:
-        """Where customers bind, as host:port; the one without TLS first."""
+        """Where customers bind, as host:port; the one without TLS first. Where there is none of
+        that kind, the other says so."""
         if self._service is None:
             return ()
-        ports = (self._service.server.port, self._service.server.tls_port)
-        return tuple(address(self._host, port) for port in ports if port is not None)
+        plain, tls = self._service.server.port, self._service.server.tls_port
+        if plain is None:
+            return () if tls is None else (f"{address(self._host, tls)} (TLS only)",)
+        return tuple(address(self._host, port) for port in (plain, tls) if port is not None)
 
     async def stop_serving(self, grace: float) -> None:
         """Takes nothing new from customers, answers what is in hand, and unbinds them."""
@@ -131,14 +153,28 @@ class Smpp:
         """The operators' operations, which here know of binds."""
         if self._service is None:
             return OPERATIONS
-        show, test = partial(_shown, self._service), partial(_tested, self._service)
-        return {**OPERATIONS, "connector_show": show, "connector_test": test}
+        service = self._service
+        return {
+            **OPERATIONS,
+            "connector_show": partial(_shown, service),
+            "connector_test": partial(_tested, service),
+            "mailbox_list": partial(_mailboxes, service),
+        }
 
 
 def address(host: str, port: int) -> str:
     """As somebody on this machine writes it."""
     host = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104 - compared, not bound
     return f"{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _not_free(settings: ServerSettings, service: Service, error: OSError) -> str:
+    reason = (error.strerror or str(error)).partition(" (while")[0]
+    port, option = settings.tls_port, "--smpp-tls-port"
+    if settings.port is not None and service.server.port is None:  # it is the first
+        port, option = settings.port, "--smpp-port"
+    hint = f"{option} chooses another port for SMPP, --no-smpp does without it"
+    return f"can't listen on {settings.host}:{port}: {reason} ({hint})"
 
 
 # --- what operators see of binds -----------------------------------------------------------------
@@ -175,3 +211,13 @@ def _rows(service: Service, name: str) -> list[dict[str, Any]]:
 def _with_binds(found: dict[str, Any], service: Service) -> dict[str, Any]:
     rows = _rows(service, found["name"])
     return {**found, "binds": rows} if rows else found
+
+
+def _mailboxes(service: Service, deps: Deps, **arguments: Any) -> list[dict[str, Any]]:
+    """With the binds of each customer, and how many of them take what waits."""
+    rows = mailbox_list(deps, **arguments)
+    for row in rows:
+        customers = service.server.customers_of(row["id"])
+        row["binds"] = len(customers)
+        row["receivers"] = sum(customer.receives for customer in customers)
+    return rows

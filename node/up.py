@@ -28,7 +28,7 @@ from node.gateway import Gateway
 from node.health import pages
 from node.http_server import Server, serve
 from node.installation import TEMPLATE, make_durable, open_installation
-from node.smpp import Smpp, Ways, address
+from node.smpp import Ports, Smpp, Ways, address, server_settings
 from node.template import Router, Wiring, read_template
 from node.turns import Taking
 from node.waiting import can_wait, wait
@@ -42,7 +42,6 @@ from recado.errors import Misconfigured
 from recado.observability import log
 from recado.settings import Settings
 from recado.wiring import Deps
-from smpp.server_settings import ServerSettings
 
 _YOUNG = 50_000  # objects until the garbage collector looks: what a message leaves has no cycles
 GRACE = 30.0  # seconds for what is in hand when the node is told to stop
@@ -57,8 +56,7 @@ class UpSettings(Struct, frozen=True, kw_only=True):
     data: Path
     host: str = "127.0.0.1"
     http_port: int = 8080
-    smpp_port: int | None = 1910  # None: no SMPP at all
-    smpp_tls_port: int | None = None
+    smpp: Ports | None = Ports()  # None: no SMPP at all
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     simulator: bool = True  # start one
@@ -69,7 +67,7 @@ class Started(Struct, frozen=True):
     """What to tell whoever started the node."""
 
     url: str
-    smpp: tuple[str, ...]  # where it listens, as host:port; without TLS first
+    smpp: tuple[str, ...]  # where it listens, as Smpp.addresses has it
     data: Path
     simulator_url: str | None
     demo: dict[str, Any] | None  # the demo cost centre, on the first start alone
@@ -125,7 +123,7 @@ async def _run(
         gateway = Gateway(routes, functions, database, deps.clock, own)
         context = _tls(told)
         server = await _listen(gateway, blobs, told, context)
-        await smpp.start(deps, _smpp_settings(told, context))
+        await smpp.start(deps, server_settings(told.smpp, told.host, context))
         url = _own_url(told, server.port)
         simulator_url = await _simulator(told, stack)
         demo = _set_up(deps, simulator_url, _callback_base(told, settings, url))
@@ -209,16 +207,6 @@ def _tls(told: UpSettings) -> ssl.SSLContext | None:
     except (OSError, ssl.SSLError) as error:
         raise Misconfigured(f"can't use the TLS certificate or key: {error}") from error
     return context
-
-
-def _smpp_settings(told: UpSettings, context: ssl.SSLContext | None) -> ServerSettings | None:
-    if told.smpp_tls_port is not None and context is None:
-        raise Misconfigured("--smpp-tls-port needs --tls-certificate and --tls-key")
-    if told.smpp_port is None:
-        return None
-    return ServerSettings(
-        host=told.host, port=told.smpp_port, tls_port=told.smpp_tls_port, ssl_context=context
-    )
 
 
 async def _listen(

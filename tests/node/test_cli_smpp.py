@@ -2,9 +2,14 @@
 directory alone."""
 
 import contextlib
+import os
+import pty
 import re
 import sqlite3
+import subprocess
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,8 +17,20 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
+from node.installation import TEMPLATE, open_installation
+from node.template import read_template
+from recado.engine import Mail
+from recado.engine.embedded import claim_directory
+from recado.engine.embedded.keyring import SECRETS_NAME, FolderKeyring
+from recado.settings import read_settings
 from recado.smpp.status import ESME_RINVPASWD
-from tests.support.processes import Processes, processes_in, request
+from tests.node.test_cli_stack import (
+    Account,
+    account,  # noqa: F401 - a fixture, which one test here uses
+    needs_emulator,
+    nobodys_profile,  # noqa: F401 - the same
+)
+from tests.support.processes import RECADO, Processes, Ran, environment, processes_in, request
 from tests.support.smpp_caller import Refused, bound
 
 _numbers = count(1)
@@ -231,3 +248,282 @@ def test_a_setting_that_makes_no_sense_is_named(town: Place, option: str, value:
     assert option.replace("-", "_") in line
     shown = town.json("costcentre", "show", made["id"])
     assert shown["version"] == 0
+
+
+# --- secrets that do not stand on the command line -----------------------------------------------
+
+ADD = ("connector", "add", "--kind", "smpp", "--setting=host=smsc.example", "--setting=system_id=a")
+
+
+def kept_password(place: Place, connector: str) -> str | None:
+    return FolderKeyring(place.processes.data / SECRETS_NAME).get(f"connector/{connector}/password")
+
+
+def apart(place: Place, *arguments: str, typed: str) -> Ran:
+    """A command as a process of its own, with something on its standard input."""
+    done = subprocess.run(
+        [*RECADO, *arguments, "--data", str(place.processes.data)],
+        input=typed,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def at_a_terminal(place: Place, *arguments: str, asks: str, typed: str) -> Ran:
+    """The same at a terminal, where somebody types once it has asked. In place of standard error:
+    all that the terminal shows."""
+    ours, theirs = pty.openpty()
+    command = [*RECADO, *arguments, "--data", str(place.processes.data)]
+    process = subprocess.Popen(
+        command,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env=environment(),
+        start_new_session=True,
+    )
+    os.close(theirs)
+    screen = b""
+    with contextlib.suppress(OSError), open(ours, "r+b", buffering=0) as terminal:
+        while asks.encode() not in screen:
+            screen += terminal.read(1_000)
+        terminal.write(typed.encode() + b"\n")
+        while more := terminal.read(1_000):  # raises where nobody has the other end any more
+            screen += more
+    out = process.communicate(timeout=60)[0].decode()
+    return Ran(process.returncode, out, screen.decode())
+
+
+@pytest.mark.parametrize("content", [b"s3gr=d0!", b"s3gr=d0!\n", b"s3gr=d0!\r\n"])
+def test_a_setting_is_read_from_a_file(place: Place, tmp_path: Path, content: bytes) -> None:
+    secret, name = tmp_path / "secret", fresh()
+    secret.write_bytes(content)
+    made = place.json(*ADD, name, f"--setting=password=@{secret}")
+    assert made["settings"]["password"] == "***"
+    assert kept_password(place, name) == "s3gr=d0!"
+    secret.write_text("another\n")
+    place.json("connector", "update", name, f"--setting=password=@{secret}")
+    assert kept_password(place, name) == "another"
+
+
+def test_what_begins_with_an_at_sign_is_written_with_two(place: Place, tmp_path: Path) -> None:
+    secret, name = tmp_path / "secret", fresh()
+    secret.write_text("@@is\n")
+    made = place.json(*ADD, name, "--setting=password=@@it", "--setting=system_type=@@x@")
+    assert (kept_password(place, name), made["settings"]["system_type"]) == ("@it", "@x@")
+    place.json("connector", "update", name, f"--setting=password=@{secret}")
+    assert kept_password(place, name) == "@@is"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "No such file"),
+        (b"", "one line"),
+        (b"\n", "one line"),
+        (b"two\nlines\n", "one line"),
+        (b"x" * 5_000, "one line"),
+        (b"\xff\xfe", "no text"),
+    ],
+)
+def test_a_file_that_holds_no_value_is_told_and_nothing_is_made(
+    alone: Place, tmp_path: Path, content: bytes | None, told: str
+) -> None:
+    secret = tmp_path / "secret"
+    if content is not None:
+        secret.write_bytes(content)
+    alone.create()
+    line = alone.problem(*ADD, fresh(), f"--setting=password=@{secret}")
+    assert "password" in line
+    assert told in line
+    assert ("@@" in line) == (content is None or told == "no text")
+    assert alone.json("connector", "list") == []
+
+
+def test_who_forgot_the_second_at_sign_does_not_read_his_password(alone: Place) -> None:
+    alone.create()
+    assert "s3gredo" not in alone.problem(*ADD, fresh(), "--setting=password=@s3gredo")
+
+
+def test_a_secret_is_asked_for_and_not_shown_while_it_is_typed(alone: Place) -> None:
+    name = fresh()
+    ran = at_a_terminal(
+        alone, *ADD, name, "--setting=password=-", asks="password: ", typed="s3gr=d0!"
+    )
+    assert ran.code == 0, ran.err
+    assert "s3gr" not in ran.out + ran.err
+    assert kept_password(alone, name) == "s3gr=d0!"
+
+
+def test_a_secret_may_come_through_a_pipe(place: Place) -> None:
+    name = fresh()
+    ran = apart(place, *ADD, name, "--setting=password=-", typed="s3gr=d0!\n")
+    assert (ran.code, ran.err) == (0, "")
+    assert kept_password(place, name) == "s3gr=d0!"
+    update = ("connector", "update", name, "--setting=password=-")
+    assert apart(place, *update, typed="another").code == 0
+    assert kept_password(place, name) == "another"
+    ran = apart(place, *update, typed="")
+    assert ran.code == 1
+    assert "password must be one line" in ran.err
+    assert kept_password(place, name) == "another"
+
+
+def test_a_hyphen_is_a_value_like_any_other_where_it_is_no_secret(place: Place) -> None:
+    name = fresh()
+    assert place.json(*ADD, name, "--setting=system_type=-")["settings"]["system_type"] == "-"
+    changed = place.json("connector", "update", name, "--setting=service_type=-")
+    assert changed["settings"]["service_type"] == "-"
+
+
+def test_a_customers_passwords_are_read_from_files_or_asked_for(
+    town: Place, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("segredo1\n")
+    made = town.create("--smpp-password", f"@{secret}", "--password", f"@{secret}")
+    assert (made["password"], made["smpp_password"]) == ("segredo1", "segredo1")
+    assert town.opens(made["smpp_system_id"], "segredo1")
+    create = ("costcentre", "create", "--name", fresh(), "--json")
+    ran = apart(town, *create, "--smpp-password", "-", "--password", "-", typed="outro1\noutro2\n")
+    assert sorted(ran.json()[name] for name in ("password", "smpp_password")) == [
+        "outro1",
+        "outro2",
+    ]
+    line = town.problem("costcentre", "create", "--name", fresh(), "--smpp-password", "@nothing")
+    assert "smpp_password can't be read" in line
+    assert town.create("--smpp-password", "@@it")["smpp_password"] == "@it"
+
+
+# --- mailboxes -----------------------------------------------------------------------------------
+
+DAY = 86_400.0
+
+
+def mail(cost_centre: str, owed_at: float, expires: float | None = None) -> Mail:
+    place = f"{int(owed_at * 1000):013d}#{next(_numbers):036}#2"
+    return Mail(cost_centre, place, "{}", time.time() + DAY if expires is None else expires)
+
+
+def post(place: Place, mails: list[Mail]) -> None:
+    """Into a directory that no node has."""
+    data = place.processes.data
+    with claim_directory(data):
+        wiring, settings = read_template(TEMPLATE), read_settings({})
+        deps, database, _ = open_installation(data, wiring, settings, lambda _: [])
+        deps.engine.store.post(mails)
+        database.close()
+
+
+def day(ago: int) -> datetime:
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(days=ago)
+
+
+def at(ago: int) -> float:
+    return day(ago).timestamp()
+
+
+def test_mailboxes_are_listed_with_what_waits_and_since_when(alone: Place) -> None:
+    first, second, nobodys, over = (alone.create() for _ in range(4))
+    old, recent = day(3), day(1)
+    post(
+        alone,
+        [
+            *(mail(first["id"], recent.timestamp() + n) for n in range(3)),
+            *(mail(second["id"], old.timestamp() + n) for n in range(2)),
+            mail(over["id"], at(40), expires=at(10)),
+            mail(second["id"], at(40), expires=at(10)),
+        ],
+    )
+    rows = alone.json("mailbox", "list")
+    listed = [(row["id"], row["waiting"], datetime.fromisoformat(row["oldest"])) for row in rows]
+    assert listed == [(second["id"], 2, old), (first["id"], 3, recent)]
+    assert {(row["binds"], row["receivers"], row["more"]) for row in rows} == {(None, None, False)}
+    [row] = alone.json("mailbox", "list", "--cost-centre", nobodys["smpp_system_id"])
+    assert (row["id"], row["name"]) == (nobodys["id"], nobodys["name"])
+    assert (row["waiting"], row["oldest"]) == (0, None)
+    alone.processes.node("--no-simulator")
+    counted = {"binds": 0, "receivers": 0}
+    [row] = alone.json("mailbox", "list", "--cost-centre", first["id"])
+    assert row == {**next(row for row in rows if row["id"] == first["id"]), **counted}
+
+
+def test_what_was_owed_before_a_day_is_dropped_and_the_rest_stays(alone: Place) -> None:
+    made, other = alone.create(), alone.create()
+    old, recent = at(9), at(1)
+    post(alone, [mail(who["id"], when) for who in (made, other) for when in (old, old + 1, recent)])
+    drop = ("mailbox", "drop", made["name"], "--yes")
+    before = day(8).isoformat()
+    assert alone.json(*drop, "--before", before) == {
+        "id": made["id"],
+        "name": made["name"],
+        "dropped": 2,
+    }
+    assert alone.json(*drop, "--before", "8d")["dropped"] == 0
+    waiting = {row["id"]: row["waiting"] for row in alone.json("mailbox", "list")}
+    assert waiting == {made["id"]: 1, other["id"]: 3}
+    assert alone.json(*drop, "--all")["dropped"] == 1
+    waiting = {row["id"]: row["waiting"] for row in alone.json("mailbox", "list")}
+    assert waiting == {other["id"]: 3}
+
+
+def test_a_mailbox_of_many_thousands_is_counted_up_to_a_point_and_dropped_whole(
+    alone: Place,
+) -> None:
+    made, since = alone.create(), at(2)
+    post(alone, [mail(made["id"], since + n / 1000) for n in range(10_000)])
+    [row] = alone.json("mailbox", "list")
+    assert (row["waiting"], row["more"]) == (10_000, False)
+    post(alone, [mail(made["id"], since - n / 1000) for n in range(12_001)])
+    [row] = alone.json("mailbox", "list")
+    assert (row["waiting"], row["more"]) == (10_000, True)
+    lines = alone.processes.recado("mailbox", "list").out.splitlines()
+    assert lines[1].split()[2] == "10000+"
+    alone.processes.node("--no-simulator")
+    dropped = alone.json("mailbox", "drop", made["id"], "--all", "--yes")
+    assert dropped["dropped"] == 22_001
+    assert alone.json("mailbox", "list") == []
+
+
+def test_nothing_is_dropped_unless_somebody_says_yes(alone: Place) -> None:
+    made = alone.create()
+    post(alone, [mail(made["id"], at(2)), mail(made["id"], at(1))])
+    drop = ("mailbox", "drop", made["id"], "--all")
+    assert "--yes" in apart(alone, *drop, typed="y\n").err
+    ran = at_a_terminal(alone, *drop, "--json", asks="[y/N]", typed="n")
+    assert ran.code == 1
+    assert "nothing was dropped" in ran.err
+    assert alone.json("mailbox", "list")[0]["waiting"] == 2
+    ran = at_a_terminal(alone, *drop, "--json", asks="[y/N]", typed="y")
+    assert f"Drop 2 receipts and replies for {made['name']}" in ran.err
+    assert ran.json()["dropped"] == 2
+    assert alone.json("mailbox", "list") == []
+
+
+def test_what_to_drop_has_to_be_said(town: Place) -> None:
+    made = town.create()
+    drop = ("mailbox", "drop", made["id"], "--yes")
+    for options in ((), ("--all", "--before", "2d")):
+        assert "--before TIME or --all" in town.problem(*drop, *options)
+    assert "no time" in town.problem(*drop, "--before", "yesterday")
+    assert "nobody" in town.problem("mailbox", "drop", "nobody", "--all", "--yes")
+
+
+@needs_emulator
+def test_mailboxes_of_a_stack_are_listed_and_dropped_from_here(account: Account) -> None:  # noqa: F811 - the fixture
+    made, old = account.create(), day(9)
+    store = account.deps().engine.store
+    store.post([mail(made["id"], old.timestamp() + n) for n in range(30)])
+    store.post([mail(made["id"], at(1))])
+    which = ("--cost-centre", made["id"])
+    [row] = account.json("mailbox", "list", *which)
+    assert (row["waiting"], datetime.fromisoformat(row["oldest"])) == (31, old)
+    assert (row["binds"], row["receivers"]) == (None, None)
+    drop = ("mailbox", "drop", made["id"], "--yes")
+    assert account.json(*drop, "--before", "8d")["dropped"] == 30
+    assert account.json(*drop, "--all")["dropped"] == 1
+    assert account.json("mailbox", "list", *which)[0]["waiting"] == 0

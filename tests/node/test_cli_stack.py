@@ -20,6 +20,7 @@ import pytest
 from node.control import Command
 from node.installation import TEMPLATE
 from node.stack import ask_stack
+from recado.engine import Mail
 from recado.engine.aws.clients import Clients
 from recado.expand import expand
 from recado.ids import new_id
@@ -566,6 +567,11 @@ def _every_operation(ask: Any, account: Account) -> None:
     _money(ask, who)
     _schedules(ask, account, who)
     _files(ask, account, who)
+    account.deps().engine.store.post(
+        [Mail(owner, f"{int(at * 1000):013d}#{message.id}#2", "{}", at + 60)]
+    )
+    assert ask("mailbox_list", which=who)[0]["waiting"] == 1
+    assert ask("mailbox_drop", which=who)["dropped"] == 1
 
 
 def _smsc(ask: Any) -> None:

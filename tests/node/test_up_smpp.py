@@ -110,6 +110,7 @@ def test_a_port_in_use_is_named_in_one_line(processes: Processes) -> None:
         line = refusal(processes)
     assert f"127.0.0.1:{processes.smpp_port}" in line
     assert "in use" in line
+    assert "--smpp-port chooses another" in line
     assert "--no-smpp" in line
 
 
@@ -149,6 +150,36 @@ def test_tls_has_a_port_of_its_own(processes: Processes, tls: tuple[Path, Path])
 
 def test_a_port_with_tls_needs_a_certificate(processes: Processes) -> None:
     assert "--tls-certificate" in refusal(processes, "--smpp-tls-port", str(free_port()))
+
+
+def test_with_tls_only_there_is_no_other_port(processes: Processes, tls: tuple[Path, Path]) -> None:
+    certificate, key = tls
+    made, port = smpp_customer(processes), free_port()
+    pair = ("--tls-certificate", certificate, "--tls-key", key)
+    options = ("--no-simulator", "--smpp-tls-port", str(port), *pair)
+    node = processes.node(*options, env={"RECADO_SMPP_TLS_ONLY": "true"})
+    assert f"by SMPP on 127.0.0.1:{port} (TLS only); its data" in node.said
+    context = ssl.create_default_context(cafile=str(certificate))
+    with bound(port, made["smpp_system_id"], made["smpp_password"], context) as caller:
+        assert isinstance(caller.link, ssl.SSLSocket)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", processes.smpp_port), 5.0).close()
+
+
+def test_tls_only_needs_a_port_with_tls(processes: Processes) -> None:
+    assert "--smpp-tls-port" in refusal(processes, "--smpp-tls-only")
+
+
+@pytest.mark.parametrize("alone", [("--smpp-tls-only",), ()])
+def test_a_port_with_tls_in_use_is_named_in_one_line(
+    processes: Processes, tls: tuple[Path, Path], alone: tuple[str, ...]
+) -> None:
+    pair = ("--tls-certificate", tls[0], "--tls-key", tls[1])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = refusal(processes, "--smpp-tls-port", str(port), *pair, *alone)
+    assert f"127.0.0.1:{port}: address already in use" in line.lower()
+    assert "--smpp-tls-port chooses another" in line
 
 
 def test_what_leaves_by_http_and_over_binds_at_once_is_answered_in_its_order() -> None:
@@ -288,6 +319,37 @@ def test_receipts_wait_for_a_bind_across_a_restart(processes: Processes) -> None
         assert read_receipt(wire.read_message(receipt.body)).id == message_id
         caller.answer(receipt, b"\0")
         until(lambda: metrics(processes)["recado_mailbox_messages"] == 0, "an empty mailbox")
+
+
+def waiting(processes: Processes) -> list[tuple[str, int, int, int]]:
+    """Of each mailbox whose it is, its mails, its customer's binds, and those that receive."""
+    rows = processes.recado("mailbox", "list", "--json").json()
+    columns = ("name", "waiting", "binds", "receivers")
+    return [tuple(row[column] for column in columns) for row in rows]
+
+
+def test_what_is_dropped_from_a_mailbox_is_given_to_nobody_until_it_is_replayed(
+    processes: Processes,
+) -> None:
+    processes.simulator()
+    made = smpp_customer(processes)
+    login = (made["smpp_system_id"], made["smpp_password"])
+    processes.node()
+    with bound(processes.smpp_port, *login, command=wire.BIND_TRANSMITTER) as caller:
+        message_id = caller.submit()
+        until(lambda: waiting(processes) == [("bia", 1, 1, 0)], "a receipt that waits")
+    dropped = processes.recado("mailbox", "drop", "bia", "--all", "--yes", "--json").json()
+    assert dropped == {"id": made["id"], "name": "bia", "dropped": 1}
+    assert waiting(processes) == []
+    assert metrics(processes)["recado_mailbox_messages"] == 0
+    assert processes.recado("replay", "--cost-centre", "bia", "--since", "1h").code == 0
+    until(lambda: waiting(processes) == [("bia", 1, 0, 0)], "a receipt that was replayed")
+    with bound(processes.smpp_port, *login) as caller:
+        receipt = caller.until(wire.DELIVER_SM)
+        assert read_receipt(wire.read_message(receipt.body)).id == message_id
+        assert waiting(processes) == [("bia", 1, 1, 1)]
+        caller.answer(receipt, b"\0")
+        until(lambda: waiting(processes) == [], "an empty mailbox")
 
 
 def test_at_its_end_it_unbinds_customers_and_from_smscs(

@@ -35,6 +35,7 @@ from recado.customers import (
 )
 from recado.dialects import Ask, Wish, zoug
 from recado.errors import Invalid, NotFound, Refused
+from recado.mailbox_operations import mailbox_drop, mailbox_list
 from recado.message import Key
 from recado.notices import Replay, send
 from recado.replay import tells_mailbox
@@ -172,6 +173,8 @@ OPERATIONS: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
             bulk_pause,
             bulk_resume,
             bulk_cancel,
+            mailbox_list,
+            mailbox_drop,
         )
     }
 )
