@@ -209,9 +209,10 @@ def test_a_part_keeps_its_header_and_is_one_segment(
 
 
 def test_sar_parameters_become_a_header(world: World, cost_centre: str) -> None:
-    part = Part(300, 3, 2)
-    message = recorded(world, submitted(world, cost_centre, text=b"meio", tlvs=sar(part)))
-    assert (message.udh, message.text) == (concatenation(part).hex(), "meio")
+    tlvs, text = sar(Part(0x012C, 3, 2)), "a" * 153
+    message = recorded(world, submitted(world, cost_centre, text=text.encode(), tlvs=tlvs))
+    # With a reference of one octet, or so long a text would have no room.
+    assert (message.udh, message.text) == (concatenation(Part(0x2C, 3, 2)).hex(), text)
 
 
 def test_the_only_part_is_a_whole_message(world: World, cost_centre: str) -> None:

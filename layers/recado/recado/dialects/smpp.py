@@ -9,6 +9,7 @@ import math
 from typing import Literal, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from recado.costcentre import CostCentre, zone
 from recado.dialects import Ask, Wish
@@ -174,7 +175,10 @@ def _content(message: ShortMessage, cost_centre: CostCentre) -> tuple[str, str]:
     header, octets = header_and_text(message)
     if header and any(identifier not in _CONCATENATIONS for identifier, _ in elements(header)):
         raise refuse("short_message", "invalid", status.ESME_RINVESMCLASS)
-    part = (part_of_udh(header) if header else None) or part_of_sar(message.tlvs)
+    part = part_of_udh(header) if header else None
+    if part is None and (told := part_of_sar(message.tlvs)):
+        # Its reference has two octets, its text as many as fit beside a header with one.
+        part = replace(told, reference=told.reference & 0xFF)
     text = text_of(octets, message.data_coding, cost_centre)
     # The only part is whole: some clients give every message a header.
     return text, concatenation(part).hex() if part and part.total > 1 else ""
