@@ -2,7 +2,7 @@
 PDUs are made from a template, what comes is only counted. Run as a process of its own by the
 benchmarks; prints JSON.
 
-    .venv/bin/python bench/smpp_client.py --port 2775 --system-id bench --password secret --secs 5
+    .venv/bin/python bench/smpp_client.py --port 2775 --system-id us --password secret
 
 Closed loop, or open loop with --rate: then a response's time counts from when its submit was due.
 Every message has a number, in its text ("#000000123 ..."), and a receipt is known by it, since 20
@@ -26,9 +26,7 @@ from recado.smpp import pdu as wire
 from recado.smpp.pdu import Address, Bind, ShortMessage
 
 _HEADER = struct.Struct(">IIII")
-_RETRY = 0.02
-_PATIENCE = 20.0
-_TICK = 0.001
+_RETRY, _PATIENCE, _TICK = 0.02, 20.0, 0.001  # seconds
 _MARK = b"000000000"
 _BODY = wire.message_body(
     ShortMessage(
@@ -49,9 +47,7 @@ def submit_pdu(number: int) -> bytes:
 
 
 @dataclass
-class Told:
-    """What it was told on its command line."""
-
+class Told:  # on its command line
     port: int
     system_id: str
     password: str
@@ -77,10 +73,20 @@ class Tally:
     lost: int = 0  # submits without an answer
     cut_off: int = 0
     receipts: int = 0
+    owed: int = 0  # receipts of what was accepted
+    last_receipt: float = 0.0  # when it came
     times: list[float] = field(default_factory=list)  # seconds until the response
 
     def __post_init__(self) -> None:
         self.accepted_ids, self.receipt_ids = bytearray(self.most), bytearray(self.most)
+
+    def told(self, number: int) -> None:
+        """A receipt has come."""
+        self.receipts += 1
+        self.last_receipt = time.monotonic()
+        before = self.receipt_ids[number]
+        self.receipt_ids[number] = min(before + 1, 255)
+        self.owed -= bool(self.accepted_ids[number]) and not before
 
 
 class Line:
@@ -133,7 +139,8 @@ class Line:
     def write(self, octets: bytes) -> None:
         self._out += octets
         if self.link is not None and self._out:
-            with contextlib.suppress(BlockingIOError):
+            # What is broken shows when it is read.
+            with contextlib.suppress(BlockingIOError, ConnectionError):
                 self._out = self._out[self.link.send(self._out) :]
 
     def read(self) -> None:
@@ -156,6 +163,7 @@ class Line:
                 else:
                     tally.accepted += 1
                     tally.accepted_ids[sequence] = 1
+                    tally.owed += not tally.receipt_ids[sequence]
             elif not command & wire.RESPONSE:
                 self._asked(command, sequence, data[at + 16 : at + length])
             at += length
@@ -166,8 +174,7 @@ class Line:
         if command == wire.DELIVER_SM:
             at = body.index(b"text:#") + 6
             number = int(body[at : at + len(_MARK)])
-            self.tally.receipt_ids[number] = min(self.tally.receipt_ids[number] + 1, 255)
-            self.tally.receipts += 1
+            self.tally.told(number)
         answer = b"\0" if command == wire.DELIVER_SM else b""
         self.write(_HEADER.pack(16 + len(answer), command | wire.RESPONSE, 0, sequence) + answer)
 
@@ -177,28 +184,27 @@ class Client:
 
     def __init__(self, told: Told) -> None:
         self.told, self.tally = told, Tally(told.most)
-        self.lines = [Line(told, self.tally) for _ in range(told.binds)]
-        self.next = told.first
+        self.lines = deque(Line(told, self.tally) for _ in range(told.binds))
+        self.next, self.began = told.first, 0.0
         self._poll = select.epoll()
         self._by_number: dict[int, Line] = {}
-        self._backlog: deque[Line] = deque(self.lines)
 
     def run(self) -> float:
         """The seconds that it took until the last response."""
         for line in self.lines:
             self._join(line)
-        began = time.monotonic()
+        self.began = began = time.monotonic()
         stop = began + self.told.secs
         last = began
         while True:
             now = time.monotonic()
             waiting = any(line.due for line in self.lines)
-            if now >= stop + (_PATIENCE if waiting else self.told.linger):
+            patience = self.told.linger if self.tally.owed else 0.0
+            if now >= stop + (_PATIENCE if waiting else patience):
                 return last - began
             if now < stop:
                 self._submit(began, now)
-                last = now
-            elif waiting:
+            if now < stop or waiting:
                 last = now
             self._listen()
             for line in self.lines:
@@ -215,8 +221,8 @@ class Client:
         left = told.most - self.next
         if told.rate:
             left = min(left, int((now - began) * told.rate) - (self.next - told.first))
-        self._backlog.rotate()
-        for line in self._backlog:
+        self.lines.rotate()
+        for line in self.lines:
             amount = min(told.window - len(line.due), left) if line.link is not None else 0
             if amount <= 0:
                 continue
@@ -253,6 +259,8 @@ def _figures(client: Client, seconds: float) -> dict[str, float]:
         "lost": tally.lost,
         "cut_off": tally.cut_off,
         "receipts": tally.receipts,
+        "without_receipt": tally.owed,
+        "receipts_per_s": round(tally.receipts / max(tally.last_receipt - client.began, 1e-9), 1),
         "seconds": round(seconds, 3),
         "accepted_per_s": round(tally.accepted / max(seconds, 1e-9), 1),
         "p50_ms": centile(0.5),
@@ -274,7 +282,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--most", type=int, default=4_000_000, help="numbers there are")
-    parser.add_argument("--linger", type=float, default=0.0, help="seconds for receipts at the end")
+    parser.add_argument("--linger", type=float, default=0.0, help="seconds for receipts, at most")
     parser.add_argument("--accepted", type=Path)
     parser.add_argument("--receipts", type=Path)
     told = Told(**vars(parser.parse_args()))

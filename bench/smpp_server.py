@@ -1,16 +1,22 @@
 """The SMPP server: submit_sm accepted a second, durable, from a customer with a window of 64.
 
-    .venv/bin/python bench/smpp_server.py [--secs 8] [--window 64] [--binds 1 4]
+    [BENCH_RUN=<folder>] .venv/bin/python bench/smpp_server.py [--secs 8] [--binds 1 4]
 
-The node (`recado up`) has a cost centre and a route to an SMSC that is paused: what is accepted is
-taken up once and waits. The customer is bench/smpp_client.py, in a process of its own. For each
-number of binds: closed loop, then an open loop at 60 % of what it brought. The floor, in the same
-run and by the same customer, is a bare session that answers each submit_sm with a constant: nothing
-read, nothing kept. Told as JSON; CPU is user and system time of the process named, a submit.
+One customer (bench/smpp_client.py, in a process of its own), and for each number of binds:
+
+floor   a bare session that answers each submit_sm with a constant: nothing read, nothing kept
+server  the SMPP server over the durable engine, whose messages nobody takes from the queue: the way
+        from submit_sm to submit_sm_resp alone
+node    the whole of `recado up`, with BENCH_RUN=<folder with `smscsim`>, the SMSC of the peers'
+        benchmark: each message is submitted there too, and its receipt delivered
+
+Closed loop, then an open loop at 60 % of what that brought. Told as JSON; CPU is user and system
+time of the process named, a submit.
 """
 
 import argparse
 import json
+import math
 import os
 import shutil
 import socket
@@ -18,13 +24,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 _BIN = Path(sys.executable).parent
 _CLIENT = Path(__file__).with_name("smpp_client.py")
+_TOOLS = Path(os.environ.get("BENCH_RUN", ".bench")).resolve()
 _TICKS = os.sysconf("SC_CLK_TCK")
-_SMPP, _HTTP, _FLOOR = 18275, 18280, 18276
+_SMPP, _HTTP, _SMSC, _SMSC_STATS = 18275, 18280, 18276, 18277
 _SYSTEM_ID, _PASSWORD = "bench", "benchben"
 _FLOOR_SERVER = """
 import asyncio, sys, uvloop
@@ -38,6 +46,27 @@ async def main():
     await asyncio.get_running_loop().create_future()
 uvloop.run(main())
 """
+_ALONE_SERVER = """
+import asyncio, sys, uvloop
+from pathlib import Path
+from node.hands import GreenHands
+from node.installation import TEMPLATE, open_installation
+from node.template import read_template
+from node.up import _join_to_loop
+from recado.settings import Settings
+from smpp.orders import Orders
+from smpp.server import Server, ServerSettings
+async def main():
+    loop = asyncio.get_running_loop()
+    deps, database, _ = open_installation(
+        Path(sys.argv[2]), read_template(TEMPLATE), Settings(), lambda requests: [])
+    _join_to_loop(database, loop)
+    hands = GreenHands(database)
+    settings = ServerSettings(port=int(sys.argv[1]))
+    await Server(deps, hands, settings, Orders(deps, hands)).start()
+    await loop.create_future()
+uvloop.run(main())
+"""
 
 
 def _recado(data: Path, *words: str) -> None:
@@ -48,9 +77,9 @@ def _recado(data: Path, *words: str) -> None:
 def _prepare(data: Path) -> None:
     login = ("--smpp-system-id", _SYSTEM_ID, "--smpp-password", _PASSWORD)
     _recado(data, "costcentre", "create", "--name", "bench", *login)
-    settings = ("--setting", "host=127.0.0.1", "--setting", "system_id=us")
+    smsc = {"host": "127.0.0.1", "port": _SMSC, "system_id": "us"}
+    settings = [f"--setting={name}={value}" for name, value in smsc.items()]
     _recado(data, "connector", "add", "smsc", "--kind", "smpp", *settings)
-    _recado(data, "connector", "pause", "smsc")
     _recado(data, "route", "add", "all", "--upstream", "smsc")
 
 
@@ -71,8 +100,8 @@ def _cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def _phase(pid: int, port: int, first: int = 1, **options: float) -> dict[str, Any]:
-    command = [sys.executable, str(_CLIENT), "--port", str(port), "--first", str(first)]
+def _phase(pid: int, port: int, **options: float) -> dict[str, Any]:
+    command = [sys.executable, str(_CLIENT), "--port", str(port)]
     command += ["--system-id", _SYSTEM_ID, "--password", _PASSWORD]
     for name, value in options.items():
         command += [f"--{name}", str(value)]
@@ -80,6 +109,7 @@ def _phase(pid: int, port: int, first: int = 1, **options: float) -> dict[str, A
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(ran.stdout)
     each = 1e6 / max(found["accepted"], 1)
+    told = {name: found[name] for name in ("receipts_per_s", "without_receipt")}
     return {
         "accepted_per_s": found["accepted_per_s"],
         "accepted": found["accepted"],
@@ -88,27 +118,56 @@ def _phase(pid: int, port: int, first: int = 1, **options: float) -> dict[str, A
         "p99_ms": found["p99_ms"],
         "server_cpu_us": round((_cpu(pid) - before) * each, 1),
         "client_cpu_us": round(found["cpu_s"] * each, 1),
-        "server_cores": round((_cpu(pid) - before) / max(found["seconds"], 1e-9), 2),
-        "next": found["next_id"],
+        **(told if found["receipts"] else {}),
     }
 
 
-def _measure(node: int, floor: int, binds: int, window: int, secs: float) -> dict[str, Any]:
-    options = {"binds": binds, "window": window}
-    bare = _phase(floor, _FLOOR, secs=secs / 2, **options)
-    _phase(node, _SMPP, secs=1.0, **options)  # warm
-    full = _phase(node, _SMPP, secs=secs, **options)
-    rate = int(full["accepted_per_s"] * 0.6)
-    steady = _phase(node, _SMPP, secs=secs, rate=rate, **options)
-    for phase in (bare, full, steady):
-        del phase["next"]
+def _measure(pid: int, port: int, secs: float, **options: float) -> dict[str, Any]:
+    _phase(pid, port, secs=1.0, **options)  # warm
+    full = _phase(pid, port, secs=secs, **options)
+    brought = min(full["accepted_per_s"], full.get("receipts_per_s", math.inf))
+    rate = int(brought * 0.6)
     return {
-        **options,
         "saturated": full,
-        "at_60_percent": {"rate": rate, **steady},
-        "floor": bare,
-        "part_of_the_floor": round(full["accepted_per_s"] / bare["accepted_per_s"], 3),
+        "at_60_percent": {"rate": rate, **_phase(pid, port, secs=secs, rate=rate, **options)},
     }
+
+
+class Servers:
+    """What is measured, one at a time, each with data of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = count(1)
+
+    def _data(self) -> str:
+        data = self._folder / f"data-{next(self._numbers)}"
+        _prepare(data)
+        return str(data)
+
+    def command(self, name: str) -> list[str]:
+        if name == "floor":
+            return [sys.executable, "-c", _FLOOR_SERVER, str(_SMPP)]
+        if name == "server":
+            return [sys.executable, "-c", _ALONE_SERVER, str(_SMPP), self._data()]
+        ports = ("--http-port", str(_HTTP), "--smpp-port", str(_SMPP))
+        return [str(_BIN / "recado"), "up", "--data", self._data(), *ports, "--no-simulator"]
+
+    def measured(self, name: str, secs: float, **options: float) -> dict[str, Any]:
+        quiet = None if os.environ.get("BENCH_LOUD") else subprocess.DEVNULL
+        commands = [self.command(name)]
+        if name == "node":
+            smsc = [str(_TOOLS / "smscsim"), "-p", str(_SMSC), "-s", str(_SMSC_STATS)]
+            commands.insert(0, smsc)
+            options["linger"] = 120.0
+        processes = [subprocess.Popen(command, stderr=quiet) for command in commands]
+        try:
+            _wait_for(_SMPP)
+            return _measure(processes[-1].pid, _SMPP, secs, **options)
+        finally:
+            for process in reversed(processes):
+                process.kill()
+                process.wait()
 
 
 def main() -> None:
@@ -116,34 +175,21 @@ def main() -> None:
     parser.add_argument("--secs", type=float, default=8.0)
     parser.add_argument("--window", type=int, default=64)
     parser.add_argument("--binds", type=int, nargs="*", default=[1, 2, 4])
+    parser.add_argument("--only", nargs="*", default=["floor", "server", "node"])
     told = parser.parse_args()
+    if "node" in told.only and not (_TOOLS / "smscsim").exists():
+        told.only.remove("node")
     folder = Path(tempfile.mkdtemp(prefix="recado-bench-"))
-    running: list[subprocess.Popen[bytes]] = []
-
-    def run(*command: str) -> int:
-        quiet = None if os.environ.get("BENCH_LOUD") else subprocess.DEVNULL
-        running.append(subprocess.Popen(command, stderr=quiet))
-        return running[-1].pid
-
     try:
-        rounds = []
-        floor = run(sys.executable, "-c", _FLOOR_SERVER, str(_FLOOR))
-        _wait_for(_FLOOR)
+        servers = Servers(folder)
         for binds in told.binds:
-            data = folder / f"data-{binds}"  # what waits in one would be in the next one's way
-            _prepare(data)
-            ports = ("--http-port", str(_HTTP), "--smpp-port", str(_SMPP))
-            node = run(str(_BIN / "recado"), "up", "--data", str(data), *ports, "--no-simulator")
-            _wait_for(_SMPP)
-            rounds.append(_measure(node, floor, binds, told.window, told.secs))
-            running[-1].kill()
-            running.pop().wait()
+            options = {"binds": binds, "window": told.window}
+            for name in told.only:
+                found = servers.measured(name, told.secs, **options)
+                load = round(os.getloadavg()[0], 2)
+                print(json.dumps({"what": name, **options, "load_average": load, **found}))
     finally:
-        for process in reversed(running):
-            process.kill()
-            process.wait()
         shutil.rmtree(folder)
-    print(json.dumps({"load_average": round(os.getloadavg()[0], 2), "rounds": rounds}, indent=1))
 
 
 if __name__ == "__main__":
