@@ -145,7 +145,7 @@ def main() -> None:
         _wait_for(_SIMULATOR)
         _prepare(folder / "data")
         began = time.monotonic()
-        up = ["up", "--data", str(folder / "data"), "--http-port", str(_HTTP)]
+        up = ["up", "--data", str(folder / "data"), "--http-port", str(_HTTP), "--no-smpp"]
         node = run(recado, *up, "--simulator-url", f"http://127.0.0.1:{_SIMULATOR}").pid
         _wait_for(_HTTP)
         _load(_HTTP, 1, c=1, n=1)
