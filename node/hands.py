@@ -1,18 +1,23 @@
 """Hands on one machine: a piece of work is a greenlet in the loop's own thread, and it is done once
 the commit that all writes of this turn share has made it durable.
 
-This runs for each submit_sm: no task, no timer, and no future unless the work waits.
+This runs for each submit_sm: no task, no timer, and no future unless the work waits. One read may
+bring requests for seconds of work: of each turn of the loop works have a part, so that who brings
+many does not keep all others waiting.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 from node.waiting import can_wait, start
 from recado.engine.embedded.database import Database
 from smpp.hands import Done
+
+_SHARE = 0.01  # seconds of a turn in which works begin
 
 
 class GreenHands:
@@ -23,12 +28,13 @@ class GreenHands:
         self._database = database
         self._soon = asyncio.get_running_loop().call_soon
         self._put_off: deque[Callable[[], None]] = deque()
+        self._share_ends = 0.0  # 0: none has begun in this turn
 
     def do(self, lane: str, work: Callable[[], Any], done: Done) -> None:  # noqa: ARG002 - Hands'
-        """Begins the work now, unless it is another work that asks: one begun within a greenlet
-        would come back to that and not to the loop."""
+        """Begins the work now, unless others have had their share of this turn, or it is another
+        work that asks: one begun within a greenlet would come back to that and not to the loop."""
         begun = partial(self._run, work, done)
-        if not self._put_off and not can_wait():
+        if not self._put_off and not can_wait() and self._has_time():
             start(begun)
             return
         if not self._put_off:
@@ -36,9 +42,21 @@ class GreenHands:
         self._put_off.append(begun)
 
     def _begin(self) -> None:
-        while self._put_off:
+        while self._put_off and self._has_time():
             start(self._put_off[0])
             self._put_off.popleft()  # only now: what this one asked for comes after the others
+        if self._put_off:
+            self._soon(self._begin)
+
+    def _has_time(self) -> bool:
+        now = perf_counter()
+        if not self._share_ends:
+            self._share_ends = now + _SHARE
+            self._soon(self._turn_is_over)
+        return now < self._share_ends
+
+    def _turn_is_over(self) -> None:
+        self._share_ends = 0.0
 
     def _run(self, work: Callable[[], Any], done: Done) -> None:
         try:

@@ -45,6 +45,7 @@ _COUNTERS = {
     "callbacks_received": "Calls of upstreams.",
     "callbacks_unmatched": "Calls of upstreams that matched no message in a day.",
     "receipts_of_a_stranger": "Receipts for a message that went through another upstream.",
+    "replies_of_a_stranger": "Replies, unmatched, from numbers messaged by other upstreams alone.",
     "replies": "Replies kept.",
     "replies_in_part": "Long replies that went on without the parts that never came.",
     "reports_given": "Reports and replies that a callback URL answered with 2xx.",

@@ -2,7 +2,8 @@
 
 What comes in a lane while its last works are under way is done together, by one thread, and its
 queue messages go in batches. So the more a session sends, the fewer calls a message costs; and one
-that sends little waits for nobody.
+that sends little waits for nobody. Of a session's works some go side by side, for each may wait for
+a call of its own (a limit a second, a quota).
 """
 
 import asyncio
@@ -11,32 +12,44 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+from recado import dispatch
+from recado.engine.aws import named
+from recado.engine.aws.clients import Clients
+from recado.engine.aws.parallel import in_threads, one_by_one
+from recado.engine.aws.queue import SQSQueue
 from recado.engine.aws.units import Done as Outcome
 from recado.engine.aws.units import UnitQueue, Work, in_units
 from recado.errors import Misconfigured
 from recado.observability import log
 from recado.wiring import Deps, on_aws
-from smpp.hands import Done
-
-if TYPE_CHECKING:
-    from recado.engine.aws.clients import Clients
+from smpp.hands import SESSION, Done
 
 Result = TypeVar("Result")
 
 AT_ONCE = 100  # works of a lane that are done together
+ABREAST = 4  # of a session's, how many at the same time
 
 
-def deps_for_container(environment: Mapping[str, str], clients: "Clients | None" = None) -> Deps:
+def deps_for_container(environment: Mapping[str, str], clients: Clients) -> Deps:
     """The dependencies of a process that holds binds and works in many threads. Raises
     Misconfigured, naming the variable that is missing."""
-    from recado.engine.aws.clients import Clients  # noqa: PLC0415 - one machine has no botocore
-
-    clients = clients or Clients()
     # Here, since a session makes its clients in one thread.
     _ = clients.dynamodb, clients.sqs, clients.s3, clients.secrets
     return on_aws(environment, clients, holds_binds=True, shaped=in_units)
+
+
+def bind_queues(environment: Mapping[str, str], clients: Clients, wait: int) -> SQSQueue:
+    """The queues of what goes over binds: their receives wait so many seconds for a message. Raises
+    Misconfigured, naming the variable that is missing."""
+    urls = {
+        dispatch.BIND_QUEUE: named(environment, "RECADO_QUEUE_SMPP"),
+        dispatch.BIND_BULK_QUEUE: named(environment, "RECADO_QUEUE_SMPP_BULK"),
+    }
+    waiting = clients.waiting(wait)
+    _ = waiting.sqs  # as above
+    return SQSQueue(waiting, urls, {}, one_by_one, wait)
 
 
 class AwsHands:
@@ -49,6 +62,7 @@ class AwsHands:
             raise Misconfigured("these hands need an engine on AWS with units of work")
         self._queue, self._loop = queue, loop
         self._pool = ThreadPoolExecutor(threads, "hands")
+        self._abreast = in_threads(threads)
         self._free = threads
         self._lanes: dict[str, deque[tuple[Work, Done]]] = {}  # those that have something to do
         self._turns: deque[str] = deque()  # of these, the ones that no thread is busy with
@@ -106,7 +120,9 @@ class AwsHands:
             lane = self._lanes[name]
             taken = [lane.popleft() for _ in range(min(len(lane), AT_ONCE))]
             self._free -= 1
-            future = self._pool.submit(self._queue.together, [work for work, _ in taken])
+            works = [work for work, _ in taken]
+            abreast = ABREAST if name.startswith(SESSION) else 1
+            future = self._pool.submit(self._queue.together, works, self._abreast, abreast)
             future.add_done_callback(partial(self._from_thread, name, [done for _, done in taken]))
 
     def _from_thread(

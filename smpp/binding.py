@@ -1,7 +1,8 @@
 """Binding: whether somebody may bind. Plain code over the Store, for the hands.
 
-A system_id that there is not and a wrong password get the same answer, ESME_RINVPASWD, after the
-same time: ESME_RINVSYSID would tell which there are, and half of what opens a bind.
+A system_id that there is not, a wrong password and an address that is not on the list get the same
+answer, ESME_RINVPASWD, after the same time. ESME_RINVSYSID would tell which there are, and half of
+what opens a bind; another answer to the right password from elsewhere would tell all of it.
 """
 
 from msgspec import Struct
@@ -16,6 +17,7 @@ from smpp.customer import RECEIVER, TRANSCEIVER, TRANSMITTER
 from smpp.peers import is_within
 
 VERSION = 0x34
+_ADDRESS = "address"
 
 
 class Verdict(Struct, frozen=True):
@@ -35,8 +37,10 @@ def decide(bind: Bind, peer: str, deps: Deps) -> Verdict:
     client = deps.directory.smpp_client(bind.system_id, bind.password)
     if client is None:
         return _refused(status.ESME_RINVPASWD, "credentials", bind, deps)
-    throttle.give_back(tries, deps)
     hindered = hindrance(client.cost_centre, peer)
+    if hindered == _ADDRESS:
+        return Verdict(status.ESME_RINVPASWD, hindered, known=True)
+    throttle.give_back(tries, deps)
     if hindered:
         return Verdict(status.ESME_RBINDFAIL, hindered, known=True)
     throttle.know(bind.system_id, peer, deps)
@@ -49,13 +53,14 @@ def _refused(command_status: int, reason: str, bind: Bind, deps: Deps) -> Verdic
 
 
 def hindrance(cost_centre: CostCentre, peer: str) -> str:
-    """Why this cost centre may not be bound from there; empty where it may."""
+    """Why this cost centre may not be bound from there; empty where it may. Its address list comes
+    first: whom that keeps out is told nothing of the rest."""
+    if cost_centre.smpp_addresses and not is_within(peer, cost_centre.smpp_addresses):
+        return _ADDRESS
     if cost_centre.suspended:
         return "suspended"
     if "smpp" not in cost_centre.sends_by:
         return "not by SMPP"
-    if cost_centre.smpp_addresses and not is_within(peer, cost_centre.smpp_addresses):
-        return "address"
     return ""
 
 

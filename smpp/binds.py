@@ -1,48 +1,34 @@
 """Binds: all our binds to SMSCs, as the configuration has them.
 
-It is looked at every two seconds. Each bind is a lease in Store, so that a second task, or the next
-one in a rolling deploy, never doubles it; one whose lease can't be renewed is closed before it runs
-out. A connector that is paused stays bound, so that receipts and replies come, and takes nothing.
+It is looked at every two seconds. Of all tasks one carries all binds, whoever has the lease of all;
+the others stand by. So what is to be sent finds the bind of its connector where it is dispatched,
+and a rolling deploy moves all of them at once. Besides, each bind is a lease of its own, lest who
+has lost its time double it; one whose lease can't be renewed is closed before it runs out. A
+connector that is paused stays bound, so that receipts and replies come, and takes nothing.
+
+Leases are renewed beside those looks and not in them: what is wrong with one connector, or slow to
+be read, ends no other's binds.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import msgspec
-from msgspec import Struct
-
-from recado.connectors import Upstream
-from recado.connectors.smpp import SCHEME
-from recado.connectors.smpp_settings import measure_of
-from recado.errors import Misconfigured
+from recado.connectors.smpp import SCHEME, TEXT, TEXT_BEGUN
 from recado.http import Outgoing, Reached, Unreached
 from recado.observability import count, log, words_of
 from recado.wiring import Deps
 from smpp.bind import Timing
-from smpp.carrier import Carrier, lease_name, login_of
+from smpp.carrier import Carrier, Slot, lease_name, login_of
 from smpp.hands import Hands
-from smpp.trunk import CLOSING, NO_BIND, Call, Job, Trunk
+from smpp.look import ALL_BINDS, Known, Lease, Seen, give_back, hold, look
+from smpp.trunk import CLOSING, NO_BIND, Call, Job, Text, Trunk
 
-_KIND = "smpp"
-_LANE = "binds"
+_LOOKS, _LEASES = "binds", "leases"  # lanes: neither waits for the other
 _USUAL = Timing()
-
-
-class _Known(Struct, frozen=True):
-    """What the last look has shown of a connector."""
-
-    upstream: Upstream
-    password: str
-
-
-class _Seen(Struct, frozen=True):
-    """What a look shows: connectors by name, and of each lease that was asked for whether we have
-    it."""
-
-    known: Mapping[str, _Known]
-    leases: Mapping[tuple[str, int], bool]
 
 
 class Binds:
@@ -53,46 +39,62 @@ class Binds:
         self._deps, self._hands, self._holder, self._timing = deps, hands, holder, timing
         self._loop = asyncio.get_running_loop()
         self._carriers: dict[str, Carrier] = {}
-        self._known: dict[str, _Known] = {}
-        self._watching: asyncio.Task[None] | None = None
+        self._known: dict[str, Known] = {}
+        self._problems: Mapping[str, str] = {}  # of connectors that can't be read, as logged
+        self._watching: list[asyncio.Task[None]] = []
+        self._keeping = asyncio.Lock()
         self._leaving: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._asked = self._renewed = -math.inf  # the lease of all
+        self._lapse: asyncio.TimerHandle | None = None
+        self.carries = False  # whether all binds are ours to carry; to be read in any thread
+        self.looked_at = time.monotonic()  # when the Store last answered
 
     async def start(self) -> None:
         """Looks at the configuration, and begins to bind. That an SMSC can't be reached is no
         error: it is tried again for as long as it is configured."""
-        await self._look()
-        self._watching = self._loop.create_task(self._watch())
+        await self._tried(self._look)
+        await self._tried(self._keep)
+        self._watching = [
+            self._loop.create_task(self._again_and_again(self._look, self._keep)),
+            self._loop.create_task(self._again_and_again(self._keep)),
+        ]
 
     async def close(self, grace: float) -> None:
         """Unbinds once what is in flight is answered, at most `grace` seconds from now, and gives
         the leases back."""
-        self._closed = True
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
-        leases = [(name, n) for name, carrier in self._carriers.items() for n in carrier.slots]
+        self._closed, self.carries = True, False
+        self._forget_lapse()
+        for task in self._watching:
+            task.cancel()
+        if self._watching:
+            await asyncio.wait(self._watching)
+        # Also those that work, which nobody waits for any more, may have taken.
+        leases = [(name, n) for name, carrier in self._carriers.items() for n in carrier.numbers]
         await asyncio.gather(*(carrier.close(grace) for carrier in self._carriers.values()))
         if self._leaving:
             await asyncio.wait(list(self._leaving))
-        await self._give_back(leases)
+        await self._give_back([*(lease_name(*lease) for lease in leases), ALL_BINDS])
 
     # --- what goes out ---------------------------------------------------------------------------
 
     async def exchange(self, requests: Sequence[Outgoing]) -> list[Reached | Unreached]:
         """One PDU each, to the bind of its connector ("smpp:<name>") with most room; answers in
         order. What finds no room for half of its time-out is Unreached, as is at once what finds
-        no bind: then nothing was sent."""
+        no bind: then nothing was sent. What belongs to a text of which something has left waits
+        longer (smpp.trunk)."""
         call = Call(len(requests), self._loop.create_future())
         now = self._loop.time()
         by_trunk: dict[Trunk, list[Job]] = {}
+        texts: dict[tuple[str, str], Text] = {}
         for at, request in enumerate(requests):
             carrier = self._carriers.get(request.url.removeprefix(SCHEME))
             if carrier is None or self._closed:
                 call.settle(at, CLOSING if self._closed else NO_BIND)
                 continue
             trunk = carrier.trunk
-            by_trunk.setdefault(trunk, []).append(Job(call, at, request, trunk, now))
+            text = _text_of(request, texts)
+            by_trunk.setdefault(trunk, []).append(Job(call, at, request, trunk, now, text))
         for trunk, jobs in by_trunk.items():
             trunk.take(jobs)
         try:
@@ -110,64 +112,118 @@ class Binds:
         """One row a bind: connector, bind (its number), mode, state, in_flight, window, problem."""
         return [row for name in sorted(self._carriers) for row in self._carriers[name].states()]
 
-    def holds(self, connector: str) -> bool:
-        """Whether a bind of this connector is held here, be it up or not."""
-        carrier = self._carriers.get(connector)
-        return carrier is not None and bool(carrier.slots)
-
-    async def _watch(self) -> None:
+    async def _again_and_again(self, *acts: Callable[[], Awaitable[None]]) -> None:
         while True:
             await asyncio.sleep(self._timing.look)
-            await self._look()
+            for act in acts:
+                await self._tried(act)
 
-    async def _look(self) -> None:
-        began = self._loop.time()
-        known = {name: one for name, one in self._known.items() if not self._is_refused(name)}
-        work = partial(_look, self._deps, self._holder, known, self._kept(began), self._timing)
+    async def _tried(self, act: Callable[[], Awaitable[None]]) -> None:
+        """The leases tell by themselves when it fails for too long."""
         try:
-            seen = await self._done(work)
-        except Exception as error:  # the leases tell by themselves when it lasts too long
+            await act()
+        except Exception as error:
             count("faults")
             told = {"problem": words_of(error) or type(error).__name__}
-            log.error("the binds' configuration could not be read", extra=told)
-            return
-        self._apply(seen, began)
+            log.exception("the binds could not be looked after", extra=told)
 
-    def _kept(self, now: float) -> frozenset[tuple[str, int]]:
-        """The leases that need not be asked for now."""
-        due = now - self._timing.renew
-        return frozenset(
-            (name, slot.number)
+    async def _look(self) -> None:
+        refused = frozenset(name for name in self._carriers if self._is_refused(name))
+        work = partial(look, self._deps, dict(self._known), refused)
+        seen = await self._done(_LOOKS, work)
+        self.looked_at = time.monotonic()
+        self._apply(seen)
+
+    async def _keep(self) -> None:
+        """Renews the leases that are due, and takes those that are missing."""
+        async with self._keeping:
+            began = self._loop.time()
+            if not self.carries and began < self._asked + self._timing.look / 2:
+                return  # who stands by pays for each time that it asks
+            self._asked = began
+            asks = not self.carries or self._renewed <= began - self._timing.renew
+            wanted = self._due(began, asks)
+            if not asks and not wanted:
+                return
+            work = partial(hold, self._deps, self._holder, asks, wanted, self._timing)
+            held = await self._done(_LEASES, work)
+            self.looked_at = time.monotonic()
+            if asks:
+                self._lead(held.ours, began)
+            for (name, number), ours in held.leases.items():
+                carrier = self._carriers.get(name)
+                if carrier is not None and not ours:
+                    carrier.lose(number)
+                elif carrier is not None and name in self._known:  # else it was removed meanwhile
+                    carrier.take(number, began)
+
+    def _lead(self, ours: bool, began: float) -> None:
+        """The lease of all is ours for its time from then on, or somebody else's."""
+        until = began + self._timing.lease - self._timing.lapse
+        if not ours or self._closed or until <= self._loop.time():  # or we were told so too late
+            self._stand_by()
+            return
+        self._renewed, self.carries = began, True
+        self._forget_lapse()
+        self._lapse = self._loop.call_at(until, self._stand_by)
+
+    def _stand_by(self) -> None:
+        """What is in flight has its answers, as far as the binds' own leases let it."""
+        self.carries = False
+        self._forget_lapse()
+        for carrier in self._carriers.values():
+            for slot in list(carrier.slots.values()):
+                self._let_go(carrier, slot)
+
+    def _forget_lapse(self) -> None:
+        if self._lapse is not None:
+            self._lapse.cancel()
+            self._lapse = None
+
+    def _due(self, now: float, all_due: bool) -> list[Lease]:
+        """The binds' leases to be asked for now. All run out together with that of all, so that who
+        takes over has them at once."""
+        due = now if all_due else now - self._timing.renew
+        return [
+            (name, number)
             for name, carrier in self._carriers.items()
-            for slot in carrier.slots.values()
-            if slot.going or slot.renewed > due
-        )
+            if name in self._known  # else it is on its way out
+            for number in range(1, carrier.measure.binds + 1)
+            if carrier.is_due(number, due)
+        ]
 
     def _is_refused(self, name: str) -> bool:
         """Its password is to be read again: it may have been put right."""
         carrier = self._carriers.get(name)
         return carrier is not None and any(slot.refused for slot in carrier.slots.values())
 
-    def _apply(self, seen: _Seen, began: float) -> None:
+    def _apply(self, seen: Seen) -> None:
+        self._tell(seen.problems)
         for name, known in seen.known.items():
-            self._configure(name, known)
-        for (name, number), ours in seen.leases.items():
-            carrier = self._carriers[name]
-            if ours:
-                carrier.take(number, began)
-            else:
-                carrier.lose(number)
+            try:
+                self._configure(name, known)
+            except Exception:  # the others are to be bound all the same
+                count("faults")
+                log.exception("a connector can't be bound", extra={"connector": name})
         for name, carrier in list(self._carriers.items()):
             wanted = carrier.measure.binds if name in seen.known else 0
             for slot in list(carrier.slots.values()):
-                if slot.number > wanted and not slot.going:
-                    slot.going = True
-                    self._leave(self._end(carrier, slot.number))
+                if slot.number > wanted:
+                    self._let_go(carrier, slot)
             if not wanted and not carrier.slots:
                 del self._carriers[name]
-        self._known = dict(seen.known)
+        self._known = {name: seen.known[name] for name in seen.known if name in self._carriers}
 
-    def _configure(self, name: str, known: _Known) -> None:
+    def _tell(self, problems: Mapping[str, str]) -> None:
+        """Once each: a look comes every other second."""
+        for name, problem in problems.items():
+            if self._problems.get(name) != problem:
+                count("faults")
+                told = {"connector": name, "problem": problem}
+                log.error("a connector can't be bound as it is configured", extra=told)
+        self._problems = problems
+
+    def _configure(self, name: str, known: Known) -> None:
         login = login_of(known.upstream, known.password)
         carrier = self._carriers.get(name)
         if carrier is None:
@@ -176,27 +232,27 @@ class Binds:
         else:
             carrier.change(known.upstream, login)
 
-    def _leave(self, work: Any) -> None:
-        task = self._loop.create_task(work)
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+    def _let_go(self, carrier: Carrier, slot: Slot) -> None:
+        if not slot.going:
+            slot.going = True
+            task = self._loop.create_task(self._end(carrier, slot))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
 
-    async def _end(self, carrier: Carrier, number: int) -> None:
-        await carrier.end(carrier.slots[number], self._timing.grace)
-        await self._give_back([(carrier.upstream.name, number)])
+    async def _end(self, carrier: Carrier, slot: Slot) -> None:
+        await carrier.end(slot, self._timing.grace)
+        await self._give_back([lease_name(carrier.upstream.name, slot.number)])
 
-    async def _give_back(self, leases: Sequence[tuple[str, int]]) -> None:
-        if not leases:
-            return
-        work = partial(_give_back, self._deps, self._holder, leases)
+    async def _give_back(self, leases: Sequence[str]) -> None:
+        work = partial(give_back, self._deps, self._holder, leases)
         try:
             async with asyncio.timeout(self._timing.goodbye):
-                await self._done(work)
+                await self._done(_LEASES, work)
         except Exception as error:  # they run out by themselves
             told = {"problem": words_of(error) or type(error).__name__}
             log.warning("leases could not be given back", extra=told)
 
-    def _done(self, work: Callable[[], Any]) -> "asyncio.Future[Any]":
+    def _done(self, lane: str, work: Callable[[], Any]) -> "asyncio.Future[Any]":
         """What comes of a piece of work, once it is durable."""
         future = self._loop.create_future()
 
@@ -208,50 +264,14 @@ class Binds:
             else:
                 future.set_exception(error)
 
-        self._hands.do(_LANE, work, done)
+        self._hands.do(lane, work, done)
         return future
 
 
-# --- done by the hands -------------------------------------------------------------------------
-
-
-def _look(
-    deps: Deps,
-    holder: str,
-    known: Mapping[str, _Known],
-    kept: frozenset[tuple[str, int]],
-    timing: Timing,
-) -> _Seen:
-    now = deps.clock()
-    found: dict[str, _Known] = {}
-    leases: dict[tuple[str, int], bool] = {}
-    for body in deps.engine.store.configs("upstream"):
-        upstream = msgspec.json.decode(body, type=Upstream)
-        if upstream.kind != _KIND:
-            continue
-        try:
-            login_of(upstream, "")
-            binds = measure_of(upstream).binds
-        except Misconfigured as problem:
-            told = {"connector": upstream.name, "problem": str(problem)}
-            log.error("a connector can't be bound", extra=told)
-            continue
-        found[upstream.name] = _known(upstream, known.get(upstream.name), deps)
-        for lease in ((upstream.name, number) for number in range(1, binds + 1)):
-            if lease not in kept:
-                until = now + timing.lease
-                leases[lease] = deps.engine.store.lease(lease_name(*lease), holder, until, now)
-    return _Seen(found, leases)
-
-
-def _known(upstream: Upstream, before: _Known | None, deps: Deps) -> _Known:
-    """With its password, which is looked up only where something has changed: it costs money."""
-    if before is not None and before.upstream == upstream:
-        return before
-    return _Known(upstream, deps.keyring.get(f"connector/{upstream.name}/password") or "")
-
-
-def _give_back(deps: Deps, holder: str, leases: Sequence[tuple[str, int]]) -> None:
-    now = deps.clock()
-    for lease in leases:
-        deps.engine.store.lease(lease_name(*lease), holder, now, now)
+def _text_of(request: Outgoing, texts: dict[tuple[str, str], Text]) -> Text:
+    """What it shares with the other PDUs of its text, if there are any."""
+    reference = request.headers.get(TEXT)
+    if reference is None:
+        return Text()
+    begun = Text(int(TEXT_BEGUN in request.headers))
+    return texts.setdefault((request.url, reference), begun)

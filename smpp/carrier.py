@@ -123,6 +123,11 @@ class Carrier:
             if not slot.going:
                 self._start(slot.bind(login, self.timing.grace))
 
+    def is_due(self, number: int, before: float) -> bool:
+        """Whether this slot's lease is to be asked for: it is not here, or was renewed before."""
+        slot = self.slots.get(number)
+        return slot is None or not (slot.going or slot.renewed > before)
+
     def take(self, number: int, renewed: float) -> None:
         """This slot's lease is ours, or still is."""
         if renewed + self.timing.lease - self.timing.lapse <= asyncio.get_running_loop().time():
@@ -175,10 +180,15 @@ class Carrier:
         while self._tasks:
             await asyncio.wait(list(self._tasks))
 
+    @property
+    def numbers(self) -> list[int]:
+        """Of its slots: those that there are to be, and those that still are."""
+        return sorted({*range(1, self.measure.binds + 1), *self.slots})
+
     def states(self) -> list[dict[str, Any]]:
         """One row a bind; of a slot that another task holds, or nobody, that it is not here."""
         rows: list[dict[str, Any]] = []
-        for number in sorted({*range(1, self.measure.binds + 1), *self.slots}):
+        for number in self.numbers:
             slot = self.slots.get(number)
             name = {"connector": self.upstream.name, "bind": number}
             binds = slot.binds if slot else []

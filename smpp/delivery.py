@@ -12,7 +12,6 @@ from recado.wiring import Deps
 from smpp.customer import Customer
 from smpp.hands import Hands
 from smpp.mailbox import Mailbox, Rhythm
-from smpp.session import Session
 
 _RHYTHM = Rhythm()
 
@@ -83,9 +82,9 @@ class Delivery:
             self._end(name)
         await asyncio.gather(*self._ending.values())
 
-    def _receivers(self, cost_centre: str) -> list[Session]:
+    def _receivers(self, cost_centre: str) -> list[Customer]:
         return [
-            customer.session
+            customer
             for customer in self._server.customers_of(cost_centre)
             if customer.receives and not customer.session.closed
         ]

@@ -14,9 +14,15 @@ Done: TypeAlias = Callable[[Any, BaseException | None], None]
 made durable."""
 
 
+SESSION = "smpp#"
+"""What the name of a session's lane begins with. None of its works waits for the one before it: who
+asks for something that depends on an answer has had that answer."""
+
+
 class Hands(Protocol):
     """Has work done."""
 
     def do(self, lane: str, work: Callable[[], Any], done: Done) -> None:
         """Has `work` done soon, and calls `done` when its result is durable. Works of one lane (a
-        session, a connector) begin in their order. Called in the loop; returns at once."""
+        session, a connector) begin in their order; where they wait, one follows another, but those
+        of a session, which may go side by side. Called in the loop; returns at once."""

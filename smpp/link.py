@@ -5,6 +5,7 @@ A bind that is refused is answered late, and its connection closed: guessing tak
 
 import asyncio
 import enum
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
@@ -32,13 +33,19 @@ _WITHOUT_RESPONSE = frozenset({wire.OUTBIND, wire.ALERT_NOTIFICATION})
 
 
 class State(enum.Enum):
-    """Of a link. In LEAVING we have said unbind, and what is on its way is still dealt with."""
+    """Of a link. In LEAVING we unbind it, and what is on its way is still dealt with; in EXPELLED
+    it may not be bound any more, and nothing that it asks for is done."""
 
     OPEN = "open"
     BINDING = "binding"
     BOUND = "bound"
     LEAVING = "leaving"
+    EXPELLED = "expelled"
     UNBOUND = "unbound"
+
+
+_TAKES_ORDERS = frozenset({State.BOUND, State.LEAVING})
+_WE_UNBIND = frozenset({State.LEAVING, State.EXPELLED})
 
 
 class Common:
@@ -101,7 +108,7 @@ class Link:
     def _request(self, session: Session, pdu: Pdu) -> None:
         command, customer = pdu.command, self.customer
         if command in _SUBMITS:
-            if customer is not None and customer.sends and self.state is not State.UNBOUND:
+            if customer is not None and customer.sends and self.state in _TAKES_ORDERS:
                 self._common.orders(customer, pdu)
             else:
                 session.respond(pdu, b"", status.ESME_RINVBNDSTS)
@@ -209,40 +216,53 @@ class Link:
 
     def _unbind(self, pdu: Pdu) -> None:
         """The customer takes its leave: it gets the answers that it waits for, then this one."""
-        if self.state not in (State.BOUND, State.LEAVING):
+        if self.state is not State.BOUND and self.state not in _WE_UNBIND:
             self.session.respond(pdu, b"", status.ESME_RINVBNDSTS)
             return
         if self.state is State.BOUND:
             self._leave("the customer unbound")
         self.state = State.UNBOUND
-        self._close_when_drained("unbound", partial(self.session.respond, pdu))
+        self._close_within_response("unbound")
+        self.session.when_drained(partial(self._answer_unbind, pdu))
 
-    def say_goodbye(self, why: str) -> None:
-        """Unbinds a customer; whoever is none is cut off."""
+    def _answer_unbind(self, pdu: Pdu) -> None:
+        self.session.respond(pdu)
+        self.session.close("unbound")
+
+    def say_goodbye(self, why: str, patience: float, *, expelled: bool = False) -> None:
+        """Unbinds a customer, `expelled` where it may not be bound any more; whoever is none is cut
+        off. What it is being told it may acknowledge first, for so many seconds: many a client
+        closes as soon as it hears of an unbind."""
         if self.state is State.BOUND:
             self._leave(why)
-            self.state = State.LEAVING
-            self.session.request(UNBIND, b"", partial(self._answered_goodbye, why))
+            self.state = State.EXPELLED if expelled else State.LEAVING
+            unbind = partial(self._say_unbind, why)
+            self._timer = asyncio.get_running_loop().call_later(patience, unbind)
+            self.session.when_answered(unbind)
         elif self.customer is None:
             self.session.close(why)
 
+    def _say_unbind(self, why: str) -> None:
+        if self.state not in _WE_UNBIND or self.session.closed:
+            return
+        self.session.when_answered(None)  # or this is called once more
+        # By the link's own timer: whoever keeps us from reading has longer for his response.
+        self._close_within_response(why)
+        told = partial(self._answered_goodbye, why)
+        self.session.request(UNBIND, b"", told, timeout=math.inf)
+
     def _answered_goodbye(self, why: str, _pdu: Pdu | None, _why: str, _sent: bool) -> None:
-        if not self.session.closed and self.state is State.LEAVING:
+        if not self.session.closed and self.state in _WE_UNBIND:
             self.state = State.UNBOUND
-            self._close_when_drained(why, None)
+            self._close_within_response(why)
+            close = partial(self.session.close, why)
+            self.session.when_drained(partial(self.session.when_answered, close))
 
-    def _close_when_drained(self, why: str, last: Callable[[], None] | None) -> None:
-        """Closes after the answers to what is in hand, but does not wait for them for ever."""
-
-        def close() -> None:
-            if last is not None:
-                last()
-            self.session.close(why)
-
-        self._timer = asyncio.get_running_loop().call_later(
-            self._common.settings.limits.response, self.session.close, why
-        )
-        self.session.when_drained(close)
+    def _close_within_response(self, why: str) -> None:
+        """Whatever else is waited for, it is not waited for longer."""
+        self._stop_timer()
+        seconds = self._common.settings.limits.response
+        self._timer = asyncio.get_running_loop().call_later(seconds, self.session.close, why)
 
     def _leave(self, why: str) -> None:
         """Not bound any more, as far as others are concerned."""

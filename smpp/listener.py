@@ -58,6 +58,11 @@ class Listener:
             for listening in self._sockets
         ]
 
+    @property
+    def listens(self) -> bool:
+        """Whether connections are accepted, on each of its addresses."""
+        return bool(self._accepting) and not any(task.done() for task in self._accepting)
+
     async def close(self) -> None:
         """Takes nobody in any more."""
         tasks = [*self._accepting, *self._arriving]

@@ -6,10 +6,8 @@ while it was under way.
 """
 
 import asyncio
-from bisect import insort
 from collections.abc import Callable, Sequence
 from functools import partial
-from operator import attrgetter
 from typing import Any
 
 from msgspec import Struct
@@ -19,14 +17,16 @@ from recado.observability import count, log
 from recado.retry import backoff
 from recado.smpp import status
 from recado.smpp.pdu import DELIVER_SM, RESPONSE, Pdu
-from recado.smpp_mail import Errand, Ran, Ready, lease_of, run
+from recado.smpp_mail import Errand, Ran, lease_of, run
 from recado.wiring import Deps
+from smpp.customer import Customer
 from smpp.hands import Hands
+from smpp.letters import Letter, Letters
+from smpp.limits import Limits
 from smpp.session import Session
 
 _FOR_GOOD = frozenset({status.ESME_RX_P_APPN, status.ESME_RX_R_APPN})
 _TOO_FAST = frozenset({status.ESME_RTHROTTLED, status.ESME_RMSGQFUL})
-_place = attrgetter("place")
 
 
 class Rhythm(Struct, frozen=True):
@@ -34,23 +34,13 @@ class Rhythm(Struct, frozen=True):
 
     lease: float = 30.0  # how long a mailbox stays ours when we die
     renew: float = 10.0
+    lapse: float = Limits().response  # before its end: what is sent then may be unanswered at it
     retry: float = 5.0  # until it is asked again for what somebody else has, or after a fault
     look: float = 1.0  # between two looks where nobody rings
     pause: float = 1.0  # after a mail was refused for now, doubling
     longest_pause: float = 60.0
     in_order: int = 3  # tries of one mail for which all others wait
     page: int = 128  # mails that are read at once
-
-
-class _Letter:
-    """A mail on its way."""
-
-    __slots__ = ("body", "mail", "others", "place", "tries")
-
-    def __init__(self, ready: Ready) -> None:
-        self.mail, self.body, self.place = ready.mail, ready.body, ready.mail.place
-        self.tries = 0
-        self.others = 0  # how many had been delivered when it was refused first
 
 
 class Mailbox:
@@ -61,16 +51,14 @@ class Mailbox:
         cost_centre: str,
         deps: Deps,
         hands: Hands,
-        receivers: Callable[[], Sequence[Session]],
+        receivers: Callable[[], Sequence[Customer]],
         holder: str,
         rhythm: Rhythm,
     ) -> None:
         self._cost_centre, self._deps, self._hands = cost_centre, deps, hands
         self._receivers, self._holder, self._rhythm = receivers, holder, rhythm
         self._loop = asyncio.get_running_loop()
-        self._ready: list[_Letter] = []  # by place
-        self._in_flight: dict[str, _Letter] = {}
-        self._aside: dict[str, asyncio.TimerHandle] = {}  # refused again and again: each by itself
+        self._letters = Letters()
         self._over: list[Mail] = []  # to be forgotten
         self._unreadable: set[str] = set()
         self._rung = True
@@ -110,7 +98,8 @@ class Mailbox:
     def _turn(self) -> None:
         self._called = False
         now = self._loop.time()
-        if self._ended is None and not self._paused and now < self._ours_until:
+        ours = now < self._ours_until - self._rhythm.lapse
+        if ours and self._ended is None and not self._paused:
             self._send()
         if not self._out and not self._resting:
             self._go(now)
@@ -118,8 +107,8 @@ class Mailbox:
     # --- sending ---------------------------------------------------------------------------------
 
     def _send(self) -> None:
-        ready, window = self._ready, self._window
-        free = [one for one in self._receivers() if one.in_flight < window]
+        ready, window = self._letters.ready, self._window
+        free = [one for one in self._receivers() if one.session.in_flight < window]
         now, sent = self._deps.clock(), 0
         while sent < len(ready) and free:
             letter = ready[sent]
@@ -128,37 +117,55 @@ class Mailbox:
                 self._forget(letter, "mails_expired")
                 continue
             self._turns += 1
-            session = free[self._turns % len(free)]
-            self._in_flight[letter.place] = letter
-            session.request(DELIVER_SM, letter.body, partial(self._answered, letter, session))
-            if session.in_flight >= window:
-                free.remove(session)
+            customer = free[self._turns % len(free)]
+            self._letters.in_flight[letter.place] = letter
+            self._deliver(letter, customer)
+            if customer.session.in_flight >= window:
+                free.remove(customer)
         del ready[:sent]
 
-    def _forget(self, letter: _Letter, why: str) -> None:
+    def _deliver(self, letter: Letter, customer: Customer) -> None:
+        session, body = customer.session, letter.body_for(customer)
+        answered = partial(self._answered, letter, session)
+        session.request(DELIVER_SM, body, answered, late=partial(self._answered_late, letter))
+
+    def _forget(self, letter: Letter, why: str) -> None:
         count(why)
+        letter.done = True
         self._over.append(letter.mail)
 
     def _answered(
-        self, letter: _Letter, session: Session, pdu: Pdu | None, _why: str, _sent: bool
+        self, letter: Letter, session: Session, pdu: Pdu | None, _why: str, _sent: bool
     ) -> None:
-        del self._in_flight[letter.place]
-        command_status = None
-        if pdu is not None and pdu.command == DELIVER_SM | RESPONSE:
-            command_status = pdu.command_status
+        del self._letters.in_flight[letter.place]
+        if letter.done or self._is_settled(letter, pdu):
+            pass
+        elif self._letters.is_of_old(letter):
+            self._rung = True  # it is read again, if it is there still
+        elif pdu is None and session.closed:
+            self._letters.put_back(letter)  # over another bind at once
+        else:
+            self._put_off(letter, _said(pdu))
+        self._soon()
+
+    def _answered_late(self, letter: Letter, pdu: Pdu) -> None:
+        """Its answer came when it was put off already, or on its way again."""
+        if not letter.done and self._is_settled(letter, pdu):
+            self._letters.settle(letter.place)
+            self._soon()
+
+    def _is_settled(self, letter: Letter, pdu: Pdu | None) -> bool:
+        """Whether this answer is the last word on it."""
+        command_status = _said(pdu)
         if command_status == status.ESME_ROK:
             self._delivered += 1
             self._failures = 0
             self._forget(letter, "mails_delivered")
         elif command_status in _FOR_GOOD:
             self._forget(letter, "mails_refused")
-        elif pdu is None and session.closed:
-            insort(self._ready, letter, key=_place)  # over another bind at once
-        else:
-            self._put_off(letter, command_status)
-        self._soon()
+        return letter.done
 
-    def _put_off(self, letter: _Letter, command_status: int | None) -> None:
+    def _put_off(self, letter: Letter, command_status: int | None) -> None:
         """It comes again: before all others, which wait for it, as long as the customer may be
         able to take none; by itself, once it has shown that it takes others."""
         count("mails_put_off")
@@ -168,10 +175,9 @@ class Mailbox:
         alone = self._delivered > letter.others or letter.tries > 4 * rhythm.in_order
         if command_status not in _TOO_FAST and letter.tries > rhythm.in_order and alone:
             pause = backoff(letter.tries, base=rhythm.pause, cap=rhythm.longest_pause)
-            back = partial(self._back, letter)
-            self._aside[letter.place] = self._loop.call_later(pause, back)
+            self._letters.set_aside(letter, pause, self._soon)
             return
-        insort(self._ready, letter, key=_place)
+        self._letters.put_back(letter)
         if not self._paused:  # all that fail together are one failure
             self._paused = True
             self._failures += 1
@@ -182,22 +188,16 @@ class Mailbox:
         self._paused = False
         self._soon()
 
-    def _back(self, letter: _Letter) -> None:
-        del self._aside[letter.place]
-        insort(self._ready, letter, key=_place)
-        self._soon()
-
     # --- errands ---------------------------------------------------------------------------------
 
     def _go(self, now: float) -> None:
         """Sends somebody to the Store, where there is anything to do."""
         rhythm, ending = self._rhythm, self._ended is not None
-        gives_back = ending and not self._in_flight
+        gives_back = ending and not self._letters.in_flight
         asks = gives_back or now >= self._lease_at
         reads = not ending and (asks or now < self._ours_until) and self._wants_more()
         if not (asks or reads or self._over):
             return
-        known = {letter.place for letter in self._ready}
         errand = Errand(
             cost_centre=self._cost_centre,
             forget=tuple(self._over),
@@ -205,9 +205,11 @@ class Mailbox:
             lease=0.0 if gives_back else rhythm.lease,
             after=self._after if reads else None,
             page=rhythm.page,
-            known=known.union(self._in_flight, self._aside, self._unreadable),
+            known=self._letters.places() | self._unreadable,
         )
         self._out = True
+        if gives_back:
+            self._ours_until = 0.0  # from here on, whoever may bind meanwhile
         came_back = partial(self._came_back, errand, now)
         self._hands.do(lease_of(self._cost_centre), partial(run, errand, self._deps), came_back)
 
@@ -216,7 +218,7 @@ class Mailbox:
         before what has gone already."""
         if self._after is None and self._rung:
             self._rung, self._after = False, ""
-        return self._after is not None and len(self._ready) < self._rhythm.page
+        return self._after is not None and len(self._letters.ready) < self._rhythm.page
 
     def _came_back(
         self, errand: Errand, began: float, ran: Any, problem: BaseException | None
@@ -243,8 +245,10 @@ class Mailbox:
         elif errand.after is not None:
             self._after, self._window = ran.after, ran.window
             self._unreadable.update(ran.unreadable)
+            over = {mail.place for mail in self._over}  # while the errand was under way
             for ready in ran.ready:
-                insort(self._ready, _Letter(ready), key=_place)
+                if ready.mail.place not in over:
+                    self._letters.take(ready)
 
     def _failed(self, problem: BaseException | None) -> None:
         """Nothing of it is known to be done: what was to be forgotten is kept in mind."""
@@ -260,10 +264,7 @@ class Mailbox:
         self._soon()
 
     def _start_over(self) -> None:
-        for timer in self._aside.values():
-            timer.cancel()
-        self._aside.clear()
-        self._ready.clear()
+        self._letters.start_over()
         self._rung, self._after = True, None
 
     def _gave_back(self) -> None:
@@ -273,3 +274,8 @@ class Mailbox:
             ended, self._ended = self._ended, None
             self._lease_at = float("inf")
             ended()
+
+
+def _said(pdu: Pdu | None) -> int | None:
+    """The command_status of a deliver_sm_resp; None where there is none, or another answer."""
+    return pdu.command_status if pdu and pdu.command == DELIVER_SM | RESPONSE else None

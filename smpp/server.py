@@ -8,7 +8,7 @@ from functools import partial
 from recado.observability import count, log, words_of
 from recado.wiring import Deps
 from smpp.customer import Customer
-from smpp.hands import Hands
+from smpp.hands import SESSION, Hands
 from smpp.link import Common, Link, Orders
 from smpp.listener import Listener
 from smpp.review import Finding, review
@@ -69,6 +69,11 @@ class Server:
             self.tls_port = self._listen(settings.tls_port, secure=True)
         self._wait_for_review()
 
+    @property
+    def listens(self) -> bool:
+        """Whether it takes connections in, on all of its ports."""
+        return bool(self._listeners) and all(it.listens for it in self._listeners)
+
     def _listen(self, port: int, *, secure: bool) -> int:
         settings = self._settings
         listener = Listener(
@@ -89,8 +94,9 @@ class Server:
         if self._review_timer is not None:
             self._review_timer.cancel()
         await asyncio.gather(*[listener.close() for listener in self._listeners])
+        patience = min(self._settings.limits.response, grace) / 2
         for link in tuple(self._links.values()):
-            link.say_goodbye("the server closes")
+            link.say_goodbye("the server closes", patience)
         await self._wait_until_empty(grace)
         for session in tuple(self._links):
             session.abort("the server closes")
@@ -112,7 +118,7 @@ class Server:
             return None
         count("smpp_connections")
         self._serial += 1
-        link = Link(self._common, peer, f"smpp#{self._serial}", self._ended)
+        link = Link(self._common, peer, f"{SESSION}{self._serial}", self._ended)
         self._links[link.session] = link
         return link.session
 
@@ -153,6 +159,6 @@ class Server:
             if link is None:
                 continue
             if cost_centre is None:
-                link.say_goodbye(why)
+                link.say_goodbye(why, self._settings.limits.response / 2, expelled=True)
             else:
                 customer.session.window = cost_centre.smpp_window

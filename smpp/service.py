@@ -35,6 +35,11 @@ class Service:
         await self.binds.start()
         await self.server.start()
 
+    def healthy(self) -> str | None:
+        """Why customers can't bind, in a few words; None where they can. Binds to SMSCs do not
+        count: whose SMSC is down keeps what goes to it, and serves everybody else."""
+        return None if self.server.listens else "the server does not listen"
+
     async def stop_serving(self, grace: float) -> None:
         """Takes nothing new from customers, and says goodbye to them."""
         await asyncio.gather(self.server.close(grace), self.delivery.close())

@@ -9,16 +9,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
 
-from msgspec import Struct
-
 from recado.observability import count
 from recado.smpp import pdu as wire
 from recado.smpp.pdu import ENQUIRE_LINK, RESPONSE, Malformed, Pdu, framed
 from smpp.frames import Frames
 from smpp.inbox import Inbox
+from smpp.limits import Limits
 from smpp.outbox import Outbox
 from smpp.peers import plain_address
-from smpp.requests import Answered, Requests
+from smpp.requests import Answered, Late, Requests
 
 __all__ = ["Answered", "Limits", "Session"]
 
@@ -26,18 +25,6 @@ _ENQUIRED = ENQUIRE_LINK | RESPONSE
 _TICK = 1.0
 _LINGER = 2.0  # seconds in which whoever sent rubbish may read why we close
 _CLOSING = 5.0  # seconds in which what is unsent may still leave
-
-
-class Limits(Struct, frozen=True, kw_only=True):
-    """How long and how much, in seconds and octets."""
-
-    most_octets: int = 70_000  # of a PDU: a message_payload has up to 65,535
-    response: float = 10.0  # until a request without response is given up
-    enquire: float = 30.0  # of silence until we ask whether the other side is there; 0: never
-    # Of silence, enquire_links apart, until a session ends; 0: never. A receiver hears nothing for
-    # a whole night and is there all the same: enquire_link has shown it.
-    inactivity: float = 0.0
-    most_unsent: int = 4_000_000  # octets that the other side does not read: then it is closed
 
 
 class Session(asyncio.Protocol):  # asyncio's own interface, which has no behaviour
@@ -61,14 +48,11 @@ class Session(asyncio.Protocol):  # asyncio's own interface, which has no behavi
     ) -> None:
         """`on_made` is called when the connection stands. `peer` is given where the connection
         itself names somebody between us."""
-        self._on_closed, self._on_made = on_closed, on_made
-        self._limits = limits
+        self._on_closed, self._on_made, self._limits = on_closed, on_made, limits
         times = (limits.response, limits.enquire, limits.inactivity)
         self._tick_seconds = min(_TICK, *(time / 4 for time in times if time))
         self.peer = peer
-        self.closed = False
-        self._why = ""
-        self._close_by = 0.0
+        self.closed, self._why, self._close_by = False, "", 0.0
         self._requests = Requests()
         self._frames = Frames(limits.most_octets)
         self._inbox = Inbox(partial(on_request, self), self.respond, self.nack)
@@ -76,6 +60,7 @@ class Session(asyncio.Protocol):  # asyncio's own interface, which has no behavi
         self._heard = self._active = 0.0
         self._asking = False
         self._silent = False  # since we asked (the clock of a loop is too coarse to say it)
+        self._all_answered: Callable[[], None] | None = None
 
     # --- for both ends ---------------------------------------------------------------------------
 
@@ -99,16 +84,22 @@ class Session(asyncio.Protocol):  # asyncio's own interface, which has no behavi
         self._inbox.window = most
 
     def request(
-        self, command: int, body: bytes, answered: Answered, timeout: float | None = None
+        self,
+        command: int,
+        body: bytes,
+        answered: Answered,
+        timeout: float | None = None,
+        late: Late | None = None,
     ) -> None:
         """Numbers, sends and remembers a request. `answered` is never called before this returns.
-        One that no response came to in time counts as one that may have left."""
+        One that no response came to in time counts as one that may have left; of a response that
+        comes within some minutes all the same, `late` is told."""
         if self.closed:
             self._loop.call_soon(answered, None, self._why, False)
             return
         now = self._loop.time()
         deadline = now + (self._limits.response if timeout is None else timeout)
-        sequence = self._requests.add(command, answered, deadline, self._outbox.queued)
+        sequence = self._requests.add(command, answered, deadline, self._outbox.queued, late)
         if command != ENQUIRE_LINK:
             self._active = now
         self._outbox.put(framed(command, sequence, body))
@@ -130,6 +121,17 @@ class Session(asyncio.Protocol):  # asyncio's own interface, which has no behavi
         """Calls `then` once every request of the other side is answered: now, where none is in
         hand. Never, where the connection ends before."""
         self._inbox.when_drained(then)
+
+    def when_answered(self, then: Callable[[], None] | None) -> None:
+        """Calls `then`, and nobody who was given before, once all requests of ours are answered,
+        enquire_link apart; now, if they are. Never, where the connection ends before."""
+        self._all_answered = then
+        self._mind_answers()
+
+    def _mind_answers(self) -> None:
+        if self._all_answered is not None and not self.in_flight and not self.closed:
+            then, self._all_answered = self._all_answered, None
+            then()
 
     def pause_reading(self) -> None:
         """Hands over no requests until `resume_reading`. What we don't read is not late."""
@@ -170,6 +172,7 @@ class Session(asyncio.Protocol):  # asyncio's own interface, which has no behavi
         if pdus:
             count("smpp_pdus_in", len(pdus))
             self._handle(pdus)
+            self._mind_answers()
         if self._frames.broken and not self._why:
             self._refuse_stream(*self._frames.broken)
 
@@ -245,8 +248,11 @@ class Session(asyncio.Protocol):  # asyncio's own interface, which has no behavi
         if self.closed:
             if now >= self._close_by:
                 self._transport.abort()
-        elif not self._reading_stopped_at:
-            self._requests.time_out(now)
+            return
+        reading = not self._reading_stopped_at
+        self._requests.time_out(now, reading=reading)
+        self._mind_answers()
+        if reading:
             self._mind_silence(now)
 
     def _mind_silence(self, now: float) -> None:
@@ -261,8 +267,9 @@ class Session(asyncio.Protocol):  # asyncio's own interface, which has no behavi
 
     def _enquired(self, pdu: Pdu | None, _why: str, _sent: bool) -> None:
         self._asking = False
-        # Whoever says something else is there, too.
-        if pdu is None and self._silent and not self.closed:
+        # Whoever says something else is there, too; and whom we don't read may have said it.
+        heard = not self._silent or self._reading_stopped_at
+        if pdu is None and not heard and not self.closed:
             count("smpp_enquires_unanswered")
             self.abort("enquire_link was not answered")
 

@@ -1,6 +1,10 @@
 """A trunk: all binds of one connector, and the PDUs that wait for room on them.
 
 What is handed over here is answered once, whatever happens: by the SMSC, or with why it is not.
+
+The PDUs of one long text have one fate: as long as none has left they are given up as any other is;
+once one has, the others are to follow it, and to go before what has not begun. For a text of which
+a part is missing is sent again as a whole, and then its first parts went twice.
 """
 
 import asyncio
@@ -14,6 +18,7 @@ from recado.smpp.pdu import HEADER_SIZE, Pdu
 from smpp.bind import Bind
 from smpp.pace import Pace
 
+_PATIENCE, _BEGUN_PATIENCE = 0.5, 0.8  # of a time-out; the rest of it is the answer's
 _SWEEP = 0.1  # seconds between looks for what has waited too long
 _LEAST_NAP = 0.005  # seconds: of a paced connector several go at once rather than one a timer
 
@@ -41,19 +46,54 @@ class Call:
             self.done.set_result(None)
 
 
+class Text:
+    """What the PDUs of one text share: how many of them have left."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int = 0) -> None:
+        self.left = left
+
+
 class Job:
     """One PDU on its way."""
 
-    __slots__ = ("at", "bind", "body", "call", "command", "open", "patience", "trunk", "until")
+    __slots__ = (
+        "at",
+        "bind",
+        "body",
+        "call",
+        "command",
+        "open",
+        "taken_at",
+        "text",
+        "timeout",
+        "trunk",
+    )
 
-    def __init__(self, call: Call, at: int, request: Outgoing, trunk: "Trunk", now: float) -> None:
-        self.call, self.at, self.trunk = call, at, trunk
+    def __init__(
+        self, call: Call, at: int, request: Outgoing, trunk: "Trunk", now: float, text: Text
+    ) -> None:
+        self.call, self.at, self.trunk, self.text = call, at, trunk, text
         self.command = int.from_bytes(request.body[4:8])
         self.body = request.body[HEADER_SIZE:]
-        self.patience = now + request.timeout / 2  # then it waits no longer for room
-        self.until = now + request.timeout
+        self.taken_at, self.timeout = now, request.timeout
         self.open = True
         self.bind: Bind | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether another PDU of its text has left."""
+        return self.text.left > 0
+
+    @property
+    def patience(self) -> float:
+        """Then it waits no longer for room."""
+        return self.taken_at + self.timeout * (_BEGUN_PATIENCE if self.begun else _PATIENCE)
+
+    @property
+    def until(self) -> float:
+        return self.taken_at + self.timeout
 
     def settle(self, found: Reached | Unreached) -> None:
         if self.open:
@@ -85,16 +125,15 @@ class Trunk:
 
     def take(self, jobs: Sequence[Job]) -> None:
         """Sends them, as far as there is room now; the others wait."""
-        if self.paused or not self._promising():
-            for job in jobs:
-                job.settle(PAUSED if self.paused else NO_BIND)
-            return
-        self._waiting.extend(jobs)
+        begun = [job for job in jobs if job.begun]
+        self._waiting.extendleft(reversed(begun))
+        self._waiting.extend([job for job in jobs if not job.begun] if begun else jobs)
+        self._turn_away()
         self._pump()
         self._mind_waiting()
 
     def _expire(self) -> None:
-        """What has waited for half of its time is answered so."""
+        """What has waited for too long is answered so."""
         self._sweeper = None
         now = self._loop.time()
         for job in self._waiting:
@@ -109,24 +148,30 @@ class Trunk:
 
     def changed(self) -> None:
         """A bind stands or has gone, or something is set otherwise."""
-        if self.paused or not self._promising():
-            self.give_up(PAUSED if self.paused else NO_BIND)
+        self._turn_away()
         self._soon()
 
-    def give_up(self, why: Unreached) -> None:
-        """Nothing waits any more."""
-        waiting, self._waiting = self._waiting, deque()
-        for job in waiting:
-            job.settle(why)
+    def _turn_away(self) -> None:
+        """Where nothing may go nothing waits; but of a text that has begun, which may be told to
+        the end as soon as there is a bind again."""
+        if self._waiting and (self.paused or not self._promising()):
+            why = PAUSED if self.paused else NO_BIND
+            for job in self._waiting:
+                if not job.begun:
+                    job.settle(why)
+            self._waiting = deque(job for job in self._waiting if job.open)
 
     def close(self) -> None:
-        self.give_up(CLOSING)
+        waiting, self._waiting = self._waiting, deque()
+        for job in waiting:
+            job.settle(CLOSING)
         for timer in (self._nap, self._sweeper):
             if timer is not None:
                 timer.cancel()
 
     def _may_wait(self, job: Job) -> bool:
-        return not self.paused and self._promising() and self._loop.time() < job.patience
+        may = job.begun or (not self.paused and self._promising())
+        return may and self._loop.time() < job.patience
 
     def _promising(self) -> bool:
         """Whether a bind stands, or is being made for the first time and may stand in a moment."""
@@ -159,6 +204,7 @@ class Trunk:
             waiting.popleft()
             self.pace.went(now)
             job.bind = bind
+            job.text.left += 1
             bind.carry(job.command, job.body, job.answered, max(job.until - now, 0.0))
 
     def _roomiest(self, now: float) -> Bind | None:
@@ -183,6 +229,7 @@ class Trunk:
     def answered(self, job: Job, answer: Pdu | None, why: str, *, sent: bool) -> None:
         """What came of a PDU that a bind carried."""
         bind, job.bind = job.bind, None
+        job.text.left -= not sent
         assert bind is not None  # noqa: S101 - it was carried
         bind.settled(answer, sent=sent)
         if answer is not None:

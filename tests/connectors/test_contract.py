@@ -123,3 +123,15 @@ def test_a_taken_message_is_known_by_the_upstreams_id(
     taken = {"simulator": Reached(200, b'{"id":"77"}'), "smpp": Reached(0, b"77\0")}
     found = submitted(connector, upstream, lambda _: taken[upstream.kind])
     assert all(isinstance(one, Submitted) and one.upstream_id == "77" for one in found)
+
+
+def test_an_id_that_is_longer_than_any_is_no_id(connector: Connector, upstream: Upstream) -> None:
+    def answers(identifier: str) -> Answer:
+        body = {"simulator": f'{{"id":"{identifier}"}}', "smpp": f"{identifier}\0"}
+        ok = {"simulator": 200, "smpp": 0}
+        return lambda _: Reached(ok[upstream.kind], body[upstream.kind].encode())
+
+    taken = submitted(connector, upstream, answers("7" * 64))
+    assert all(isinstance(one, Submitted) and one.upstream_id == "7" * 64 for one in taken)
+    found = submitted(connector, upstream, answers("7" * 65))
+    assert [type(one) for one in found] == [Uncertain] * len(SUBMITS)

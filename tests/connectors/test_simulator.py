@@ -353,6 +353,7 @@ def test_each_stat_is_a_state(stat: str, state: State) -> None:
         '{"event": "receipt", "id": "u1"}',
         '{"event": "receipt", "id": "u1", "stat": "DELIVERED"}',
         '{"event": "receipt", "id": 1, "stat": "DELIVRD"}',
+        '{"event": "receipt", "id": "%s", "stat": "DELIVRD"}' % ("7" * 65),
         '{"event": "reply", "id": "u1", "text": "from whom?"}',
         '{"event": "reply", "id": "u1", "from": "5511987654321", "text": "oi", "to": 27182}',
     ],

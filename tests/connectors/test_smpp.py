@@ -241,6 +241,21 @@ def test_any_text_arrives_whole(text: str) -> None:
         assert (whole.decode("utf-16-be") if coding else decode_gsm7(whole)) == text
 
 
+_FITS_BOTH = st.text(st.sampled_from("abc é@{}~\n"), min_size=1, max_size=600)
+
+
+@given(_FITS_BOTH)
+def test_where_octets_are_read_as_latin1_a_segment_has_so_many_as_are_counted_on(text: str) -> None:
+    able = smpp.abilities(upstream(encoding="latin1"))
+    messages = sent(to(text), encoding="latin1", long="sar")
+    assert len(messages) == segment_count(
+        text, replace_accents=False, gsm7_sizes=able.gsm7_sizes, ucs2_sizes=able.ucs2_sizes
+    )
+    assert b"".join(message.text for message in messages).decode("latin-1") == text
+    most = 140 if len(messages) == 1 else 134
+    assert all(len(message.text) <= most for message in messages)
+
+
 # --- outcomes ------------------------------------------------------------------------------------
 
 
@@ -255,6 +270,13 @@ def test_any_text_arrives_whole(text: str) -> None:
 )
 def test_an_id_is_kept_in_one_spelling(form: str, answered: str, kept: str) -> None:
     assert outcome(taken(answered), id_in_answer=form) == Submitted(kept)
+
+
+def test_an_id_that_is_longer_than_any_is_none() -> None:
+    for length in (65, 60_000):
+        assert outcome(taken("A" * length)) == Uncertain("an answer without a message_id")
+    with pytest.raises(ValueError, match="without an id"):
+        told(receipt(b"id:" + b"7" * 65 + b" stat:DELIVRD"))
 
 
 _TAKEN = taken("1")
@@ -297,6 +319,9 @@ def test_messages_have_their_own_outcomes_in_order() -> None:
     ]
     assert smsc.messages[2] == smsc.messages[5]
     assert smsc.asked[5].timeout < 5.0  # a claim holds 5 s longer than a submit may take
+    texts = [asked.headers.get(smpp.TEXT) for asked in smsc.asked]
+    assert texts == [None, *[messages[1].reference] * 3, None, messages[1].reference]
+    assert [smpp.TEXT_BEGUN in asked.headers for asked in smsc.asked] == [False] * 5 + [True]
 
 
 # --- receipts ------------------------------------------------------------------------------------

@@ -77,6 +77,8 @@ def test_its_smsc_takes_the_place_of_the_simulator(
     [told] = [block for block in blocks(page) if "connector add" in block]
     name = f"claro-{page.count('.')}"
     here = told.replace("claro", name).replace("smsc.example.com", "127.0.0.1")
+    assert "password=-" in here  # it asks whoever sits there
+    here = here.replace("password=-", "password=secret")
     lines = here.replace("\\\n", " ").split("\n")
     commands = [line.partition("#")[0].split()[1:] for line in lines]
     assert [command[:2] for command in commands] == [

@@ -32,7 +32,7 @@ from recado.smpp.pdu import Address
 from recado.smpp.receipt import state_number
 from recado.smpp.text import is_text
 from recado.smpp_orders import COMMANDS
-from smpp import inbox, mailbox, pace, throttle
+from smpp import inbox, mailbox, pace, requests, throttle
 from smpp.bind import Timing
 from smpp.mailbox import Rhythm
 from smpp.server_settings import ServerSettings
@@ -215,7 +215,12 @@ UPSTREAM = connectors.Upstream(
         f"| from the connection to the bind | {SERVER.bind_seconds:.0f} s |",
         f"| a bind that is refused is answered after | {SERVER.refusal_seconds:.0f} s |",
         f"| {throttle.FROM_ONE} a minute for a system_id from one address,"
-        f" {throttle.FROM_ALL} in ten minutes from everywhere |",
+        f" {throttle.FROM_ALL} in ten minutes from everywhere;"
+        f" {throttle.BY_ONE} a minute from one address, whatever the system_id |",
+        f"after {LIMITS.response / 2:.0f} s at most. Without an answer the session ends"
+        f" {LIMITS.response:.0f} s later",
+        f"later, within {requests._REMEMBERED / 60:.0f} minutes on the same session",
+        f"too long for short_message its first {wire.MOST_TEXT} octets",
         f"| {SERVER.connections:,}; of one address that are not bound {SERVER.unbound_per_peer} |",
         f"| after {LIMITS.enquire:.0f} s of silence; without an answer within"
         f" {LIMITS.response:.0f} s the session ends |",
@@ -476,7 +481,7 @@ BINDS: list[Bound] = [
     ("RALYBND", beyond_its_number, {"smpp_binds": 1}),
     ("RSYSERR", at_fault, {}),
     ("RBINDFAIL", Doors.bind, {"sends_by": ("http",)}),
-    ("RBINDFAIL", Doors.bind, {"smpp_addresses": ("192.0.2.7",)}),
+    ("RINVPASWD", Doors.bind, {"smpp_addresses": ("192.0.2.7",)}),
     ("RINVPASWD", lambda doors: doors.bind(SYSTEM_ID, "errado"), {}),
     ("RINVPASWD", lambda doors: doors.bind("ninguem"), {}),
     ("RINVSYSID", lambda doors: doors.bind("a" * 16), {}),

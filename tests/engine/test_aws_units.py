@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from recado.engine import Engine, Held, Remembered
-from recado.engine.aws.parallel import NotAllTaken
+from recado.engine import Engine, Entry, Held, Remembered
+from recado.engine.aws.parallel import NotAllTaken, in_threads
 from recado.engine.aws.units import Done, UnitQueue, Work, in_units
 from tests.engine.conftest import RETENTION, START, id_at
 from tests.support.aws import Account
@@ -163,6 +163,85 @@ def test_a_unit_is_its_threads_own(aws: Aws) -> None:
 
     aws.queue.together([another_thread])
     assert aws.calls() == [["another's"], ["mine"]]
+
+
+# --- side by side --------------------------------------------------------------------------------
+
+
+def test_works_side_by_side_begin_in_their_order_and_share_calls_all_the_same(aws: Aws) -> None:
+    meeting, begun = threading.Barrier(4), list[int]()
+
+    def work(n: int) -> int:
+        begun.append(n)
+        meeting.wait(30)  # raises where there are not four at once
+        aws.put(f"{n:02}")()
+        return n
+
+    works = [partial(work, n) for n in range(24)]
+    told = aws.queue.together(works, in_threads(8), abreast=4)
+    assert [one.result for one in told] == list(range(24))
+    # Each four are under way together: within them the threads' own order is the system's.
+    assert [sorted(begun[at : at + 4]) for at in range(0, 24, 4)] == [
+        list(range(at, at + 4)) for at in range(0, 24, 4)
+    ]
+    assert list(map(len, aws.calls())) == [10, 10, 4]
+
+
+def test_a_work_beside_others_fails_alone_and_one_by_itself_needs_no_other_thread(
+    aws: Aws,
+) -> None:
+    def half() -> None:
+        aws.put("half")()
+        raise ZeroDivisionError
+
+    works: list[Work] = [aws.put("a", result=1), half, aws.put("b", result=2)]
+    told = aws.queue.together(works, in_threads(2), abreast=2)
+    assert _problems(told) == ["", "ZeroDivisionError", ""]
+    assert aws.taken() == ["a", "b"]
+    mine = threading.get_ident()
+    [only] = aws.queue.together([threading.get_ident], in_threads(2), abreast=2)
+    assert only.result == mine
+
+
+def test_what_a_work_flushes_beside_others_is_its_own_threads_alone(aws: Aws) -> None:
+    flushed, seen = threading.Event(), list[list[list[str]]]()
+
+    def first() -> None:
+        aws.put("first")()
+        aws.store.settle()
+        seen.append(aws.calls())
+        flushed.set()
+
+    def second() -> None:
+        aws.put("second")()
+        assert flushed.wait(30)
+
+    aws.queue.together([second, first], in_threads(2), abreast=2)
+    assert seen == [[["first"]]]
+    assert aws.calls() == [["first"], ["second"]]
+
+
+def test_charges_of_one_balance_never_meet(aws: Aws) -> None:
+    """On DynamoDB they would refuse each other."""
+    aws.store.credit([Entry("ana", id_at(START), "credit", 100, START)])
+    under_way, met = threading.Lock(), list[str]()
+    events = aws.clients.dynamodb.meta.events
+
+    def began(**_: Any) -> None:
+        if not under_way.acquire(blocking=False):
+            met.append("two at once")
+
+    events.register("before-call.dynamodb.TransactWriteItems", began)
+    events.register("after-call.dynamodb.TransactWriteItems", lambda **_: under_way.release())
+
+    def charge(n: int) -> int | None:
+        identifier = id_at(START, n)
+        held = Held(identifier, START, "Submit", "ana", "body")
+        return aws.store.charge(Entry("ana", identifier, "charge", -1, START), held)
+
+    told = aws.queue.together([partial(charge, n) for n in range(20)], in_threads(4), abreast=4)
+    assert _problems(told) == [""] * 20
+    assert (met, aws.store.balance("ana")) == ([], 80)
 
 
 # --- failures ------------------------------------------------------------------------------------

@@ -146,8 +146,11 @@ def _by_smpp(aws: AwsWorld) -> None:
     one = {**_ONE, "destination_addr": "5534998887766"}  # replies are the other customers'
     for login in ("fio", "caixa"):
         assert world.call("POST", "/message", one, login=login)[0] == 200
+    batch = {"list": [one, {**_ONE, "destination_addr": "5534998887767"}]}
+    assert world.call("POST", "/message/batch", batch, login="fio")[0] == 200
     aws.drain()
-    assert len(world.bare.queue.receive("Smpp", 10)) == 1
+    for queue in ("Smpp", "SmppBulk"):
+        assert len(world.bare.queue.receive(queue, 10)) == 1
     assert world.bare.store.mails(world._which("caixa"), "", 10)
 
 

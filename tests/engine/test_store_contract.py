@@ -233,39 +233,42 @@ def test_a_range_from_the_beginning_of_time_has_everything(engine: Harness) -> N
 # --- newest_to, refs -----------------------------------------------------------------------------
 
 
-def test_the_newest_message_to_a_number_is_the_newest_by_id_of_any_cost_centre(
+def test_the_newest_messages_to_a_number_are_the_newest_by_id_of_any_cost_centre(
     engine: Harness,
 ) -> None:
+    number = "5534998887755"
     newest = message(START + 2, cost_centre="rui")
     engine.store.create([newest])
     engine.store.create([message(START + 1), message(START)])
     engine.store.create([message(START + 3, to="5511999990000")])
-    assert engine.store.newest_to("5534998887755") == key_of(newest)
+    older = [key_of(message(START + 1)), key_of(message(START))]
+    assert engine.store.newest_to(number, 1) == [key_of(newest)]
+    assert engine.store.newest_to(number, 10) == [key_of(newest), *older]
     newer = message(START + 4, cost_centre="ana")
     engine.store.create([newer])
-    assert engine.store.newest_to("5534998887755") == key_of(newer)
+    assert engine.store.newest_to(number, 2) == [key_of(newer), key_of(newest)]
     engine.reopen()
-    assert engine.store.newest_to("5534998887755") == key_of(newer)
+    assert engine.store.newest_to(number, 3) == [key_of(newer), key_of(newest), older[0]]
 
 
 def test_a_message_is_the_newest_still_after_it_has_changed(engine: Harness) -> None:
     engine.store.create([message()])
     engine.store.replace([message(state=State.DELIVERED)])
-    assert engine.store.newest_to("5534998887755") == key_of(message())
+    assert engine.store.newest_to("5534998887755", 10) == [key_of(message())]
 
 
 def test_tombstones_replies_and_batches_were_sent_to_nobody(engine: Harness) -> None:
     engine.store.create([message(START)])
     engine.store.create([message(START + 1, to="", state=State.DELETED)])
     engine.store.create([reply(START + 2), batch(START + 3)])
-    assert engine.store.newest_to("5534998887755") == key_of(message(START))
-    assert engine.store.newest_to("") is None
+    assert engine.store.newest_to("5534998887755", 10) == [key_of(message(START))]
+    assert engine.store.newest_to("", 10) == []
 
 
 def test_a_number_that_nothing_was_sent_to_has_no_newest(engine: Harness) -> None:
     engine.store.create([message()])
     for number in ("5534998887756", "553499888775", "55349988877551"):
-        assert engine.store.newest_to(number) is None
+        assert engine.store.newest_to(number, 10) == []
 
 
 def test_a_ref_leads_to_its_message(engine: Harness) -> None:
@@ -627,7 +630,7 @@ def test_an_alert_is_a_record_that_was_sent_to_nobody(engine: Harness) -> None:
     [written] = engine.store.replace([replace(_alert(), reports=())])
     engine.reopen()
     assert engine.one(key_of(_alert())) == written == replace(_alert(), reports=(), version=1)
-    assert engine.store.newest_to("") is None
+    assert engine.store.newest_to("", 10) == []
     assert engine.store.records_between("ana", START, START, "", 10) == [written]
 
 

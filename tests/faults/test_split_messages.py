@@ -57,6 +57,20 @@ def test_it_goes_in_parts_and_is_delivered_with_the_last(world: World, ana: str,
     assert stats(world, ana) == ["DELIVRD"]
 
 
+def test_where_an_smsc_reads_octets_as_latin1_its_parts_are_counted_as_they_go(
+    world: World, ana: str
+) -> None:
+    smsc = BoundTo(world, encoding="latin1")
+    order(world, ana, text="a" * 153 * 2)  # two segments in septets, three in octets
+    world.drain()
+    assert [len(message.text) for message in smsc.taken.values()] == [140, 140, 6 + 306 - 2 * 134]
+    assert (only(world).segments, only(world).parts) == (3, 3)
+    smsc.tell_receipts()
+    world.drain()
+    assert only(world).state is State.DELIVERED
+    assert stats(world, ana) == ["DELIVRD"]
+
+
 def test_as_a_payload_it_is_whole_and_has_one_receipt(world: World, ana: str) -> None:
     smsc = BoundTo(world, long="payload")
     order(world, ana, text=LONG)

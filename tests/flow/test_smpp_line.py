@@ -398,8 +398,8 @@ def test_settings_of_smpp_are_kept(world: World, ana: str) -> None:
 # --- who holds the binds -------------------------------------------------------------------------
 
 
-def handed_on(world: World) -> list[Any]:
-    rows = world.queue.receive("Smpp", 10)
+def handed_on(world: World, queue: str = "Smpp") -> list[Any]:
+    rows = world.queue.receive(queue, 10)
     world.queue.done(rows)
     return [decode_packet(row.body) for row in rows]
 
@@ -413,7 +413,8 @@ def test_what_only_a_bind_carries_goes_on_to_who_holds_it(
     world.drain()
     assert smsc.taken == {}
     assert [submit["to"] for submit in world.taken] == ["5511988887777"]
-    [packet] = handed_on(world)
+    assert handed_on(world) == []  # where single messages wait
+    [packet] = handed_on(world, "SmppBulk")
     assert [recipient.to for recipient in packet.recipients] == [NUMBER]
     assert (packet.batch_id, packet.registered, packet.attempt) == (accepted.id, 1, 0)
     [other] = world.messages()

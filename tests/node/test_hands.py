@@ -1,7 +1,9 @@
 """Hands on one machine: work is done in its order, and told of when it is durable."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +146,39 @@ def test_what_a_work_asks_for_begins_after_what_was_asked_before(database: Datab
         hands.do("a", lambda: begun.append("second"), told)
         await told.until(4)
         assert begun == ["first", "asked within it", "and that", "second", "first again"]
+
+    within(database, test)
+
+
+def test_who_brings_much_work_leaves_the_loop_its_turns(database: Database) -> None:
+    async def test(hands: GreenHands, told: Told) -> None:
+        loop = asyncio.get_running_loop()
+        turn, begun = 0, []
+
+        def next_turn() -> None:
+            nonlocal turn
+            turn += 1
+            if len(told.all) < 12:
+                loop.call_soon(next_turn)
+
+        def works(number: int) -> int:
+            begun.append((number, turn))
+            over = time.perf_counter() + 0.004
+            while time.perf_counter() < over:
+                pass
+            return number
+
+        next_turn()
+        for number in range(10):
+            hands.do("a", partial(works, number), told)
+        assert len(begun) <= 3, "the others wait for the next turn"
+        await asyncio.sleep(0)
+        for number in (10, 11):  # behind those that were put off
+            hands.do("b", partial(works, number), told)
+        await told.until(12)
+        assert [number for number, _ in begun] == list(range(12))
+        turns = [when for _, when in begun]
+        assert max(turns.count(when) for when in turns) <= 3
 
     within(database, test)
 

@@ -133,6 +133,7 @@ def test_the_real_template_gives_every_queue_with_its_function(wiring: Wiring) -
         "Inbound": (5, "InboundDead"),
         "Notify": (5, "NotifyDead"),
         "Smpp": (5, "SmppDead"),
+        "SmppBulk": (5, "SmppBulkDead"),
     }
 
 

@@ -2,11 +2,13 @@
 durable."""
 
 import asyncio
+import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -18,7 +20,8 @@ from recado.message import Key
 from recado.numbers import Numbering
 from recado.settings import Settings
 from recado.wiring import Deps, assemble
-from smpp.aws_hands import AT_ONCE, AwsHands, deps_for_container
+from smpp.aws_hands import ABREAST, AT_ONCE, AwsHands, bind_queues, deps_for_container
+from smpp.hands import SESSION
 from tests.support.aws import Account
 from tests.support.world import START
 
@@ -258,6 +261,39 @@ def test_an_answer_that_can_not_be_given_keeps_no_other(
     assert "what waited for a work failed" in caplog.text
 
 
+def test_works_of_a_session_that_wait_go_side_by_side_and_share_calls(aws: Aws) -> None:
+    """As those that each ask DynamoDB for a limit a second."""
+    meeting = threading.Barrier(ABREAST)
+
+    def work(n: int) -> int:
+        meeting.wait(30)  # raises where not so many are under way at once
+        aws.put(f"{n:02}")()
+        return n
+
+    async def test(hands: AwsHands) -> None:
+        lane, amount = f"{SESSION}1", 6 * ABREAST
+        works = [hands.run(partial(work, n), lane) for n in range(amount)]
+        assert await asyncio.gather(*works) == list(range(amount))
+
+    _run(aws, test, threads=ABREAST)
+    assert list(map(len, aws.calls)) == [10, 10, 4]
+
+
+def test_in_any_other_lane_one_work_follows_another(aws: Aws) -> None:
+    order: list[str] = []
+
+    def work(n: int) -> None:
+        order.append(f"{n} begins")
+        threading.Event().wait(0.001)
+        order.append(f"{n} ends")
+
+    async def test(hands: AwsHands) -> None:
+        await asyncio.gather(*(hands.run(partial(work, n), "leases") for n in range(10)))
+
+    _run(aws, test, threads=ABREAST)
+    assert order == [f"{n} {what}" for n in range(10) for what in ("begins", "ends")]
+
+
 # --- several sessions ----------------------------------------------------------------------------
 
 
@@ -364,6 +400,36 @@ def test_a_container_has_units_of_work_binds_and_a_keyring(aws: Aws) -> None:
     assert deps.holds_binds
     deps.keyring.put("a", "b")
     assert deps_for_container(environment, aws.clients).keyring.get("a") == "b"
+
+
+def test_the_queues_of_the_binds_are_asked_with_patience_and_once(aws: Aws) -> None:
+    """SQS takes as long as a receive may wait, and the connection has to last longer."""
+    environment = {
+        "RECADO_QUEUE_SMPP": "https://sqs.example/smpp",
+        "RECADO_QUEUE_SMPP_BULK": "https://sqs.example/smpp-bulk",
+    }
+    source = bind_queues(environment, aws.clients, 20)
+    client: Any = source._clients.sqs
+    config, others = client.meta.config, cast(Any, aws.clients.sqs).meta.config
+    assert config.read_timeout >= 20 + others.read_timeout
+    assert config.retries["total_max_attempts"] == 1
+    assert others.retries["total_max_attempts"] == 3
+    assert (config.user_agent, config.region_name) == (others.user_agent, others.region_name)
+    asked: list[dict[str, Any]] = []
+
+    def answered(params: dict[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:
+        asked.append(json.loads(params["body"]))
+        return SimpleNamespace(status_code=200), {"Messages": []}
+
+    client.meta.events.register("before-call.sqs.ReceiveMessage", answered)
+    for queue in ("Smpp", "SmppBulk"):
+        assert source.receive(queue, 10) == []
+    assert [(it["QueueUrl"], it["WaitTimeSeconds"]) for it in asked] == [
+        (url, 20) for url in environment.values()
+    ]
+    for missing in environment:
+        with pytest.raises(Misconfigured, match=missing):
+            bind_queues({**environment, missing: ""}, aws.clients, 20)
 
 
 def test_hands_need_units_of_work(aws: Aws) -> None:

@@ -1,6 +1,7 @@
 """Binds: how they are made, lost, made again, changed and given up; and their leases."""
 
 import asyncio
+import errno
 import socket
 import ssl
 import time
@@ -12,9 +13,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from recado.engine.embedded.keyring import FolderKeyring
 from recado.http import Reached, Unreached
 from recado.smpp import status
 from smpp.bind import Timing
+from smpp.binds import Binds
 from tests.support.smsc import SILENT, Said, Smsc
 from tests.support.smsc_binds import QUICK, Bound, binding, configure, forget, plain
 from tests.support.world import World
@@ -154,16 +157,121 @@ def test_a_new_connector_is_bound_and_one_that_is_removed_unbound(
     async def scene() -> None:
         bound = Bound(world, "one", QUICK)
         await bound.binds.start()
-        assert not bound.binds.holds("smsc")
+        assert bound.binds.carries
         configure(world, smsc, binds=2)
         await smsc.bound(2)
-        assert bound.binds.holds("smsc")
         forget(world)
         await smsc.until(lambda: sorted(smsc.unbound) == [1, 2])
         await smsc.bound(0)
         await bound.are()
         assert await bound.exchange(plain()) == [Unreached("no bind", sent=False)]
         await bound.binds.close(1.0)
+
+    run(scene())
+
+
+class Unreadable(FolderKeyring):
+    """One whose passwords of `lost` connectors can't be read."""
+
+    def __init__(self, bound: Bound, *lost: str) -> None:
+        super().__init__(bound.world.folder / "secrets")
+        self.lost = set(lost)
+
+    def get(self, name: str) -> str | None:
+        if name.split("/")[1] in self.lost:
+            raise PermissionError(errno.EACCES, "no")
+        return super().get(name)
+
+
+def locked(world: World, *lost: str) -> tuple[Bound, Unreadable]:
+    """Binds, of which these can't have their passwords."""
+    made = Bound(world, "one", QUICK)
+    keyring = Unreadable(made, *lost)
+    made.binds = Binds(replace(world.deps, keyring=keyring), made.hands, "one", QUICK)
+    return made, keyring
+
+
+async def looks(bound: Bound, amount: int) -> None:
+    """Waits for so many looks at the configuration from now on."""
+    wanted = bound.hands.lanes.count("binds") + amount
+    async with asyncio.timeout(10.0):
+        while bound.hands.lanes.count("binds") < wanted:
+            await asyncio.sleep(0.01)
+
+
+def test_a_password_that_can_not_be_read_is_one_connectors_affair(
+    run: Run, world: World, smsc: Smsc
+) -> None:
+    async def scene() -> None:
+        configure(world, smsc)
+        configure(world, smsc, "other")
+        bound, keyring = locked(world, "other")
+        await bound.binds.start()
+        await bound.are("bound")
+        await looks(bound, 3)
+        assert [row["connector"] for row in bound.binds.states()] == ["smsc"]
+        keyring.lost = {"smsc"}  # what was read stays known, also when it is changed
+        configure(world, smsc, window=3)
+        await bound.are("bound", "bound")
+        await looks(bound, 3)
+        assert [row["window"] for row in bound.binds.states()] == [50, 50]
+        keyring.lost = set()
+        async with asyncio.timeout(10.0):
+            while bound.binds.states()[1]["window"] != 3:
+                await asyncio.sleep(0.01)
+        await bound.binds.close(1.0)
+
+    run(scene())
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"name": "other", "kind": 7}', b'{"name": "smsc"}'])
+def test_a_record_that_can_not_be_read_ends_no_bind(
+    run: Run, world: World, smsc: Smsc, body: bytes
+) -> None:
+    async def scene() -> None:
+        async with binding(world, smsc) as bound:
+            await bound.are("bound")
+            assert world.bare.store.put_config("upstream", "other", body, 0)
+            await looks(bound, 3)
+            assert await works(bound)
+            if b"smsc" in body:
+                return
+            configure(world, smsc, window=3)  # and others can be changed still
+            async with asyncio.timeout(10.0):
+                while bound.binds.states()[0]["window"] != 3:
+                    await asyncio.sleep(0.01)
+            assert smsc.lines() == [1]
+
+    run(scene())
+
+
+def test_a_look_that_lasts_does_not_keep_leases_from_being_renewed(
+    run: Run, world: World, smsc: Smsc
+) -> None:
+    timing = replace(QUICK, lease=2.0, renew=0.1, lapse=0.5)
+
+    async def scene() -> None:
+        async with binding(world, smsc, timing=timing) as bound:
+            await bound.are("bound")
+            slow: list[Callable[[], None]] = []
+            do = bound.hands.do
+
+            def hold_looks(lane: str, work: Callable[[], Any], done: Any) -> None:
+                if lane == "binds":
+                    slow.append(partial(do, lane, work, done))
+                else:
+                    do(lane, work, done)
+
+            bound.hands.do = hold_looks  # type: ignore[method-assign] # a look that is under way
+            began = asyncio.get_running_loop().time()
+            while asyncio.get_running_loop().time() < began + 2.5:  # longer than a lease
+                await asyncio.sleep(0.05)
+                world.now += 0.05
+            assert len(slow) == 1
+            assert smsc.lines() == [1]
+            assert await works(bound)
+            for one in slow:
+                one()
 
     run(scene())
 
@@ -250,7 +358,7 @@ def test_two_tasks_never_hold_the_same_bind_and_one_takes_over_what_the_other_gi
                     await asyncio.sleep(0.01)
                 assert second.states() == ["elsewhere", "elsewhere"]
                 assert await second.exchange(plain()) == [Unreached("no bind", sent=False)]
-                assert not second.binds.holds("smsc")
+                assert (first.binds.carries, second.binds.carries) == (True, False)
                 assert len(smsc.asked) == 2
                 await first.binds.close(1.0)
                 await second.are("bound", "bound")

@@ -1,5 +1,7 @@
 """Binds: the pace, the brake, and which replies may come again; by a clock that the test moves."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +89,14 @@ def test_a_reply_that_is_still_not_answered_is_the_same_when_it_comes_again() ->
     assert doubts.came("session", b"Sim", 10.0, 110.0) == 104.0
 
 
+def test_the_same_text_twice_at_the_same_instant_is_two_replies() -> None:
+    doubts = Doubts()
+    times = [doubts.came("session", b"Sim", 0.0, 100.0005) for _ in range(3)]
+    doubts.answered("session", b"Sim", 0.001, kept=True)
+    times.append(doubts.came("session", b"Sim", 0.002, 100.0010))
+    assert len({f"{time:.3f}" for time in times}) == 4
+
+
 def test_an_answer_written_long_before_its_session_ended_has_arrived() -> None:
     doubts = Doubts()
     doubts.came("session", b"Sim", 0.0, 100.0)
@@ -100,3 +110,37 @@ def test_a_doubt_is_over_after_ten_minutes() -> None:
     doubts.came("session", b"Sim", 0.0, 100.0)
     doubts.gone("session", 1.0)
     assert doubts.came("another", b"Sim", 602.0, 702.0) == 702.0
+
+
+def test_of_a_reply_in_doubt_no_more_is_held_than_what_knows_it_again() -> None:
+    doubts = Doubts()
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            body = number.to_bytes(4) + bytes(65_000)
+            doubts.came("session", body, number / 1000, 100.0)
+            doubts.answered("session", body, number / 1000, kept=True)
+        doubts.gone("session", 1.0)
+        assert tracemalloc.get_traced_memory()[0] < 2 * len(body)
+    finally:
+        tracemalloc.stop()
+    assert len(doubts) == 100
+    assert doubts.came("another", body, 1.0, 500.0) == 100.0
+
+
+def test_what_was_in_doubt_is_forgotten_when_anything_comes_ten_minutes_later() -> None:
+    doubts = Doubts()
+    for number in range(1_000):
+        doubts.came("session", number.to_bytes(4), 0.0, 100.0)
+    doubts.gone("session", 0.0)
+    assert len(doubts) == 1_000
+    doubts.came("another", b"Sim", 601.0, 701.0)
+    assert len(doubts) == 1
+
+
+def test_an_answer_that_has_arrived_is_forgotten_when_another_session_says_anything() -> None:
+    doubts = Doubts()
+    doubts.came("session", b"Sim", 0.0, 100.0)
+    doubts.answered("session", b"Sim", 0.0, kept=True)
+    doubts.came("another", b"Sim", 11.0, 111.0)
+    assert len(doubts) == 1

@@ -7,12 +7,15 @@ from itertools import count, pairwise
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from recado.connectors import Rejected, Submit, Submitted, Unavailable, Uncertain
+from recado.connectors.smpp import TEXT, TEXT_BEGUN
 from recado.http import Outgoing, Reached, Unreached
 from recado.smpp import pdu as wire
 from recado.smpp import status
-from tests.support.smsc import DROP, SILENT, TAKE, THROTTLE, Said, Smsc
+from recado.smpp.pdu import ShortMessage
+from tests.support.smsc import DROP, SILENT, TAKE, THROTTLE, Said, Smsc, Taken
 from tests.support.smsc_binds import QUICK, binding, configure, plain
 from tests.support.world import World
 
@@ -308,6 +311,93 @@ def test_a_part_that_was_throttled_has_one_more_go_after_the_pause(
             [found] = await bound.submit(to("5534998887755", "a" * 400))
         assert found == Submitted("00000001", ("00000004", "00000003"))
         assert smsc.taken[1].message.text == smsc.taken[3].message.text
+
+    run(scene())
+
+
+def parts(text: str, amount: int, timeout: float, **more: str) -> list[Outgoing]:
+    """Those of one text, by its name."""
+    request = replace(plain(timeout=timeout)[0], headers={TEXT: text, **more})
+    return [request] * amount
+
+
+def test_where_a_text_has_begun_it_is_sent_to_its_end_and_else_not_at_all(
+    run: Run, world: World, smsc: Smsc
+) -> None:
+    # 50 a second: within half a second 25 go, and a text of ten is cut in its middle.
+    async def scene() -> None:
+        async with binding(world, smsc, per_second=50) as bound:
+            await smsc.bound()
+            texts = [parts(str(number), 10, timeout=1.0) for number in range(5)]
+            found = await bound.exchange([request for text in texts for request in text])
+        kinds = [{type(one) for one in found[at : at + 10]} for at in range(0, 50, 10)]
+        assert kinds == [{Reached}] * 3 + [{Unreached}] * 2
+        assert len(smsc.taken) == 30
+
+    run(scene())
+
+
+def test_texts_by_the_connector_are_never_cut_for_want_of_room(
+    run: Run, world: World, smsc: Smsc
+) -> None:
+    async def scene() -> None:
+        configure(world, smsc, per_second=60, upstream={"submit_timeout": 1.0})
+        async with binding(world, smsc) as bound:
+            await smsc.bound()
+            asked = [
+                bound.submit(*[to("5534998887755", "a" * 1500, f"cc.{call}.{n}") for n in range(3)])
+                for call in range(4)
+            ]
+            found = [one for call in await asyncio.gather(*asked) for one in call]
+        kinds = Counter(type(one) for one in found)
+        assert kinds[Submitted] + kinds[Unavailable] == 12
+        assert kinds[Unavailable] > 0
+        assert len(smsc.taken) == 10 * kinds[Submitted]
+
+    run(scene())
+
+
+def test_the_rest_of_a_text_that_has_begun_goes_before_what_waits(
+    run: Run, world: World, smsc: Smsc
+) -> None:
+    def number(taken: Taken) -> str:
+        return taken.message.destination.digits
+
+    async def scene() -> None:
+        async with binding(world, smsc, per_second=20) as bound:
+            await smsc.bound()
+            waiting = asyncio.ensure_future(bound.exchange(plain(20)))
+            await asyncio.sleep(0)
+            body = wire.message_body(ShortMessage(destination=wire.Address(1, 1, "5511988880000")))
+            [rest] = parts("begun", 1, 3.0, **{TEXT_BEGUN: "yes"})
+            rest = replace(rest, body=wire.framed(wire.SUBMIT_SM, 0, body))
+            [found] = await bound.exchange([rest])
+            assert isinstance(found, Reached)
+            assert not waiting.done()
+            await waiting
+        assert "5511988880000" in [number(taken) for taken in smsc.taken[:4]]
+
+    run(scene())
+
+
+def test_the_rest_of_a_text_that_has_begun_waits_for_a_bind_that_is_made_again(
+    run: Run, world: World, smsc: Smsc
+) -> None:
+    async def scene() -> None:
+        async with binding(world, smsc) as bound:
+            await smsc.bound()
+            smsc.letting = lambda _: status.ESME_RSYSERR
+            smsc.drop()
+            await bound.are("waiting")
+            asked = asyncio.ensure_future(
+                bound.exchange(parts("begun", 2, 5.0, **{TEXT_BEGUN: "yes"}))
+            )
+            assert await bound.exchange(parts("new", 2, 5.0)) == [
+                Unreached("no bind", sent=False),
+                Unreached("no bind", sent=False),
+            ]
+            smsc.letting = lambda _: 0
+            assert [type(one) for one in await asked] == [Reached, Reached]
 
     run(scene())
 

@@ -4,25 +4,24 @@ import asyncio
 import json
 import logging
 import socket
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import msgspec
 import pytest
 
-from recado.connectors import Upstream
 from recado.engine import Received
 from recado.errors import Misconfigured
 from recado.http import Outgoing, Reached, Unreached
 from recado.observability import count, log
-from recado.settings import Settings
-from recado.wiring import Deps, assemble
-from smpp import crossing, pump, telling
-from smpp.container import Turn, main, read_container_settings
+from smpp import crossing, precedence, pump, telling
+from smpp.aws_hands import bind_queues
+from smpp.container import main, read_container_settings
 from smpp.crossing import Crossing
 from smpp.health import Health
+from smpp.precedence import Precedence
 from smpp.probe import is_well
 from smpp.pump import Pump
 from smpp.telling import Tally, log_as_functions_do
@@ -123,21 +122,19 @@ def test_what_asks_for_something_else_gets_nothing(octets: bytes, answer: bytes)
 
 
 class OneAtATime:
-    """An engine's queue for several threads: moto knows one. It can be told to fail."""
+    """The container's queues for several threads: moto knows one. They can be told to fail."""
 
     def __init__(self, account: Account) -> None:
-        self._queue = account.engine(lambda: START, 90 * DAY).queue
+        self._account, self._now = account, START
+        self._queue = bind_queues(account.environment(), account.clients(), 0)
         self._lock = threading.Lock()
         self.failing = threading.Event()
         self.failed = threading.Event()
         self.receives = 0
 
-    def __getattr__(self, name: str) -> Any:
-        def called(*args: Any, **options: Any) -> Any:
-            with self._lock:
-                return getattr(self._queue, name)(*args, **options)
-
-        return called
+    def put(self, *bodies: str) -> None:
+        with self._lock:
+            self._queue.send("Smpp", bodies, "ana")
 
     def receive(self, queue: str, limit: int) -> list[Received]:
         self.receives += 1
@@ -147,22 +144,33 @@ class OneAtATime:
         with self._lock:
             return self._queue.receive(queue, limit)
 
-    def left(self) -> int:
-        """What lies on the queue, in hand or not."""
+    def done(self, received: Sequence[Received]) -> None:
         with self._lock:
-            [depth] = self._queue.depths()
-            return depth.ready
+            self._queue.done(received)
+
+    def give_back(self, received: Sequence[Received]) -> None:
+        with self._lock:
+            self._queue.give_back(received)
+
+    def left(self) -> int:
+        """What lies on the queue of single messages, in hand or not."""
+        with self._lock:
+            depths = self._account.engine(lambda: START, 90 * DAY).queue.depths()
+            return next(depth.ready for depth in depths if depth.queue == "Smpp")
+
+    def taken(self) -> int:
+        """How many of them somebody else receives a moment later."""
+        self._now += 0.01
+        self._account.at(self._now)
+        with self._lock:
+            return len(self._queue.receive("Smpp", 10))
 
 
 @pytest.fixture
 def queue() -> Iterator[OneAtATime]:
-    account = Account(START, ["Smpp"])
+    account = Account(START, ["Smpp", "SmppBulk"])
     yield OneAtATime(account)
     account.close()
-
-
-def _put(queue: OneAtATime, *bodies: str) -> None:
-    queue.send("Smpp", bodies, "ana")
 
 
 def _bodies(event: dict[str, Any]) -> list[str]:
@@ -178,6 +186,7 @@ def _pumping(queue: Any, work: pump.Work, **options: Any) -> Iterator[Pump]:
     finally:
         made.stop()
         assert made.wait(PATIENCE)
+        assert made.ended(PATIENCE)
 
 
 def test_what_is_dealt_with_is_deleted_and_what_failed_comes_again(queue: OneAtATime) -> None:
@@ -188,7 +197,7 @@ def test_what_is_dealt_with_is_deleted_and_what_failed_comes_again(queue: OneAtA
         bad = [it["messageId"] for it in event["Records"] if it["body"] == "bad"]
         return {"batchItemFailures": [{"itemIdentifier": name} for name in bad]}
 
-    _put(queue, "one", "bad", "two")
+    queue.put("one", "bad", "two")
     with _pumping(queue, work):
         assert dealt.wait(PATIENCE)
     assert queue.left() == 1
@@ -201,7 +210,7 @@ def test_a_batch_at_which_the_work_raised_comes_again(queue: OneAtATime) -> None
         dealt.set()
         raise RuntimeError
 
-    _put(queue, "one", "two")
+    queue.put("one", "two")
     with _pumping(queue, work):
         assert dealt.wait(PATIENCE)
     assert queue.left() == 2
@@ -214,7 +223,7 @@ def test_several_batches_are_dealt_with_at_once(queue: OneAtATime) -> None:
         meeting.wait(PATIENCE)  # raises where nobody else comes
         return {"batchItemFailures": []}
 
-    _put(queue, *(str(n) for n in range(20)))
+    queue.put(*(str(n) for n in range(20)))
     with _pumping(queue, work, at_once=2) as made:
         while queue.left():
             assert not meeting.broken
@@ -232,12 +241,12 @@ def test_who_stops_finishes_what_is_in_hand_and_receives_nothing_more(queue: One
         assert may_end.wait(PATIENCE)
         return {"batchItemFailures": []}
 
-    _put(queue, "in hand")
+    queue.put("in hand")
     with _pumping(queue, work) as made:
         assert began.wait(PATIENCE)
         made.stop()
         assert not made.wait(0.05)
-        _put(queue, "later")
+        queue.put("later")
         may_end.set()
         assert made.wait(PATIENCE)
     assert taken == ["in hand"]
@@ -255,7 +264,7 @@ def test_a_queue_that_fails_is_asked_again(
         return {"batchItemFailures": []}
 
     queue.failing.set()
-    _put(queue, "one")
+    queue.put("one")
     with _pumping(queue, work) as made:
         assert queue.failed.wait(PATIENCE)
         heard_at = made.heard_at
@@ -279,7 +288,7 @@ def test_whose_turn_it_is_not_receives_nothing(
         dealt.set()
         return {"batchItemFailures": []}
 
-    _put(queue, "one")
+    queue.put("one")
     with _pumping(queue, work, is_turn=is_turn):
         for _ in range(3):
             assert asked.acquire(timeout=PATIENCE)
@@ -288,40 +297,130 @@ def test_whose_turn_it_is_not_receives_nothing(
         assert dealt.wait(PATIENCE)
 
 
-# --- whose turn it is ----------------------------------------------------------------------------
+class Held:
+    """A source whose receive waits, as SQS lets it, until a test lets it end."""
+
+    def __init__(self, *bodies: str) -> None:
+        self.asked, self.may_end, self.back = (threading.Event() for _ in range(3))
+        self.rows = [Received(str(n), "Smpp", "", body, 1) for n, body in enumerate(bodies)]
+        self.given_back: list[Received] = []
+
+    def receive(self, _: str, limit: int) -> list[Received]:
+        self.asked.set()
+        assert self.may_end.wait(PATIENCE)
+        return self.rows[:limit]
+
+    def done(self, _: Sequence[Received]) -> None:
+        raise AssertionError
+
+    def give_back(self, received: Sequence[Received]) -> None:
+        self.given_back += received
+        self.back.set()
 
 
-def _deps(account: Account) -> Deps:
-    engine = account.engine(lambda: START, 90 * DAY)
-    return assemble(engine, b"pepper", lambda _: [], Settings(), lambda: START)
+def _nothing(_: dict[str, Any]) -> dict[str, Any]:
+    raise AssertionError
 
 
-def _configure(deps: Deps, name: str, kind: str) -> None:
-    body = msgspec.json.encode(Upstream(name=name, kind=kind))
-    assert deps.engine.store.put_config("upstream", name, body, 0)
+def test_who_stops_waits_for_no_receive_and_gives_back_what_it_brings() -> None:
+    source = Held("one", "two")
+    made = Pump(source, "Smpp", _nothing)
+    made.start()
+    assert source.asked.wait(PATIENCE)
+    made.stop()
+    assert made.wait(0.0)  # nothing is in hand
+    assert not made.ended(0.0)
+    source.may_end.set()
+    assert made.ended(PATIENCE)
+    assert source.given_back == source.rows
 
 
-@pytest.mark.parametrize(
-    ("connectors", "held", "ours"),
-    [
-        ({}, "", True),  # nobody holds a bind: somebody has to bring what is there to its end
-        ({"web": "simulator"}, "", True),
-        ({"claro": "smpp"}, "", False),
-        ({"claro": "smpp"}, "claro", True),
-        ({"claro": "smpp", "vivo": "smpp"}, "vivo", True),
-    ],
-)
-def test_a_task_leaves_packets_to_those_who_hold_the_binds(
-    connectors: dict[str, str], held: str, ours: bool
+def test_what_a_receive_brings_when_it_is_no_turn_of_ours_any_more_is_given_back(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    account = Account(START, ["Smpp"])
-    try:
-        deps = _deps(account)
-        for name, kind in connectors.items():
-            _configure(deps, name, kind)
-        assert Turn(deps, lambda name: name == held).is_ours() is ours
-    finally:
-        account.close()
+    monkeypatch.setattr(pump, "_PAUSE", 0.01)
+    source, turn = Held("one"), threading.Event()
+    turn.set()
+    with _pumping(source, _nothing, is_turn=turn.is_set):
+        assert source.asked.wait(PATIENCE)
+        turn.clear()
+        source.may_end.set()
+        assert source.back.wait(PATIENCE)
+    assert source.given_back == source.rows
+
+
+def test_what_is_given_back_is_there_for_others_at_once(queue: OneAtATime) -> None:
+    queue.put("one", "two")
+    rows = queue.receive("Smpp", 10)
+    assert queue.taken() == 0
+    queue.give_back(rows)
+    assert queue.taken() == 2
+
+
+def test_no_more_batches_are_in_hand_than_are_dealt_with_at_once(queue: OneAtATime) -> None:
+    began, may_end = threading.Semaphore(0), threading.Event()
+
+    def work(_: dict[str, Any]) -> dict[str, Any]:
+        began.release()
+        assert may_end.wait(PATIENCE)
+        return {"batchItemFailures": []}
+
+    queue.put(*(str(n) for n in range(9)))
+    with _pumping(queue, work, batch=2, at_once=3):
+        for _ in range(3):
+            assert began.acquire(timeout=PATIENCE)
+        assert not began.acquire(timeout=0.05)
+        assert queue.taken() == 3
+        may_end.set()
+
+
+# --- what goes before what -----------------------------------------------------------------------
+
+
+def test_what_is_many_goes_at_full_speed_while_no_single_message_comes() -> None:
+    assert Precedence().as_turns().pace() == sys.maxsize
+
+
+def test_what_is_many_waits_for_single_messages_in_hand_and_then_goes_by_the_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(precedence, "_PATIENCE", PATIENCE)
+    turns, began, may_end = Precedence(), threading.Event(), threading.Event()
+    ended: list[str] = []
+
+    def work(_: dict[str, Any]) -> dict[str, Any]:
+        began.set()
+        assert may_end.wait(PATIENCE)
+        ended.append("single")
+        return {"batchItemFailures": []}
+
+    def many() -> None:
+        few.append(turns.pace())
+        ended.append("many")
+
+    few: list[int] = []
+    threads = [threading.Thread(target=turns.given(work), args=({},))]
+    threads.append(threading.Thread(target=many))
+    threads[0].start()
+    assert began.wait(PATIENCE)
+    threads[1].start()
+    may_end.set()
+    for thread in threads:
+        thread.join()
+    assert ended == ["single", "many"]
+    assert few == [precedence._WINDOW]
+    monkeypatch.setattr(precedence, "_RECENT", 0.0)  # none has come for a while
+    assert turns.pace() == sys.maxsize
+
+
+def test_what_is_many_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precedence, "_PATIENCE", 0.01)
+    turns = Precedence()
+
+    def work(_: dict[str, Any]) -> dict[str, Any]:
+        return {"few": turns.pace()}  # while this one is in hand
+
+    assert turns.given(work)({}) == {"few": precedence._WINDOW}
 
 
 # --- the crossing --------------------------------------------------------------------------------

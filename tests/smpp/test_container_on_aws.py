@@ -4,33 +4,26 @@ behind it; and its role, held against all that it asked AWS for."""
 import asyncio
 import contextlib
 import json
+import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.core.botocore_stubber import BotocoreStubber
 
 from recado.customers import costcentre_create
-from recado.engine.aws.clients import Clients
-from recado.engine.aws.keyring import SecretsKeyring
-from recado.engine.aws.units import in_units
-from recado.http import Reached
-from recado.message import Message, State
+from recado.dispatch import BIND_BULK_QUEUE, BIND_QUEUE
+from recado.message import State
 from recado.route_operations import route_add
-from recado.settings import Settings
 from recado.smpp import pdu as wire
 from recado.smpp import status
 from recado.upstreams import connector_add
-from recado.wiring import Deps, assemble
-from smpp import pump
+from recado.wiring import Deps
 from smpp.aws_hands import deps_for_container
-from smpp.container import Container, ContainerSettings
 from smpp.probe import is_well
-from smpp.server import ServerSettings
 from tests.engine.test_privileges import _named, _needs
 from tests.support.aws import Stack, clients_at
 from tests.support.aws_world import AwsWorld
@@ -38,120 +31,19 @@ from tests.support.emulator import NO_EMULATOR, REGION, Emulator, available
 from tests.support.metering import Call
 from tests.support.processes import Process, free_port, until
 from tests.support.smpp_asking import cancel_sm, query_sm, replace_sm, submit_multi, submit_sm
-from tests.support.smpp_place import smpp_login
+from tests.support.smpp_container import PATIENCE, PREFIX, Scene, one_at_a_time
 from tests.support.smpp_wire import Wire
 from tests.support.smsc import Said, Smsc
-from tests.support.smsc_binds import NAME, configure
+from tests.support.smsc_binds import NAME
 from tests.template.resolved import resolved
 from tests.template.test_smpp import SMPP, TEMPLATE
-
-DAY = 86_400.0
-PATIENCE = 20.0
-PREFIX = "recado"
 
 pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture(autouse=True)
 def _one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """moto knows one thread; the container has many."""
-    answer, lock = BotocoreStubber.__call__, threading.RLock()
-
-    def locked(*args: Any, **options: Any) -> Any:
-        with lock:
-            return answer(*args, **options)
-
-    monkeypatch.setattr(BotocoreStubber, "__call__", locked)
-    monkeypatch.setattr(pump, "_PAUSE", 0.05)
-
-
-class Noted:
-    """What was asked of some clients."""
-
-    def __init__(self, clients: Clients) -> None:
-        self.calls: list[Call] = []
-        for client in (clients.dynamodb, clients.sqs, clients.s3, clients.secrets):
-            client.meta.events.register("before-parameter-build", self._asked)
-
-    def _asked(self, params: dict[str, Any], model: Any, **_: Any) -> None:
-        action = f"{model.service_model.service_name}:{model.name}"
-        self.calls.append(Call("smpp", action, dict(params), {}, 0))
-
-
-class Scene:
-    """An SMSC, a container bound to it, and a customer's cost centre, "ana". The route leads to the
-    SMSC."""
-
-    def __init__(self, aws: AwsWorld, smsc: Smsc) -> None:
-        self.aws, self.world, self.smsc = aws, aws.world, smsc
-        self.clients = aws.account.clients()
-        self.noted = Noted(self.clients)
-        configure(self.world, smsc)
-        SecretsKeyring(aws.account.clients(), PREFIX).put(f"connector/{NAME}/password", "segredo")
-        self.world.route_is(upstream=NAME)
-        self.cost_centre = smpp_login(self.world, reports_by="origin", per_second=0)
-        self.container: Container
-
-    def deps(self) -> Deps:
-        """As the container's environment gives them; its calls are noted."""
-        account, clients = self.aws.account, self.clients
-        engine = in_units(account.engine(self.aws._clock, 90 * DAY, clients))
-        secret = account.environment()["RECADO_PEPPER_SECRET"]
-        return assemble(
-            engine,
-            partial(clients.secret, secret),
-            lambda requests: [Reached(200, b"")] * len(requests),
-            Settings(),
-            self.aws._clock,
-            holds_binds=True,
-            keyring=SecretsKeyring(clients, PREFIX),
-        )
-
-    async def started(self) -> Container:
-        server = ServerSettings(host="127.0.0.1", port=0)
-        settings = ContainerSettings(health_port=0, server=server)
-        container = Container(self.deps(), settings, idle=0.02)
-        container.health._host = "127.0.0.1"
-        await container.start()
-        await self.smsc.bound()
-        return container
-
-    def run(self, test: Callable[[], Awaitable[None]]) -> None:
-        async def whole() -> None:
-            self.container = await self.started()
-            try:
-                await test()
-            finally:
-                await self.container.close()
-
-        asyncio.run(whole())
-
-    async def customer(self) -> Wire:
-        """A bound transceiver."""
-        connected = await Wire.to(self.container.service.server.port)
-        assert (await connected.bind()).command_status == 0
-        return connected
-
-    async def by_http(self) -> str:
-        """Another customer sends a message, and wants both reports: its id."""
-        return await asyncio.to_thread(self.world.send)
-
-    async def functions(self) -> None:
-        """Everything that waits for a function is done by it."""
-        await asyncio.to_thread(self.aws.drain)
-
-    async def until(self, so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while not await asyncio.to_thread(so):
-                await asyncio.sleep(0.02)
-
-    def is_in(self, identifier: str, state: State) -> bool:
-        record = self.world.record(identifier, login="http-ana")
-        return isinstance(record, Message) and record.state is state
-
-    def left(self, queue: str) -> int:
-        depths = self.world.deps.engine.queue.depths()
-        return next(depth.ready + depth.delayed for depth in depths if depth.queue == queue)
+    one_at_a_time(monkeypatch)
 
 
 @pytest.fixture
@@ -230,12 +122,18 @@ def test_what_the_smsc_has_no_room_for_comes_again(scene: Scene) -> None:
     scene.run(test)
 
 
-def test_the_container_is_well_until_aws_is_silent(scene: Scene) -> None:
+def test_the_container_is_well_until_aws_is_silent_or_nobody_can_bind(scene: Scene) -> None:
     async def test() -> None:
         assert await asyncio.to_thread(is_well, scene.container.health.port)
-        scene.container._pump.stop()
-        assert await asyncio.to_thread(scene.container._pump.wait, PATIENCE)
-        scene.container._pump.heard_at -= 91
+        pump = scene.container._single
+        pump.stop()
+        assert await asyncio.to_thread(pump.ended, PATIENCE)
+        pump.heard_at -= 91
+        assert not await asyncio.to_thread(is_well, scene.container.health.port)
+        pump.heard_at += 91
+        assert await asyncio.to_thread(is_well, scene.container.health.port)
+        for listener in scene.container.service.server._listeners:
+            await listener.close()
         assert not await asyncio.to_thread(is_well, scene.container.health.port)
 
     scene.run(test)
@@ -336,6 +234,20 @@ async def _everything(scene: Scene) -> None:
     await scene.functions()
     await _delivered(customer)
     await customer.close()
+    scene.container.service.binds.carries = False  # another task has them now
+    await asyncio.to_thread(_received_in_vain, scene)
+
+
+def _received_in_vain(scene: Scene) -> None:
+    """What a receive brings when the container takes nothing any more."""
+    source = scene.source()
+    for queue in (BIND_QUEUE, BIND_BULK_QUEUE):
+        scene.world.bare.queue.send(queue, ["{}"], "")
+        rows = source.receive(queue, 10)
+        assert len(rows) == 1
+        source.give_back(rows)
+        scene.aws.at(scene.world.now + 0.01)  # at once, and not after minutes
+        assert len(source.receive(queue, 10)) == 1
 
 
 def test_the_container_asks_aws_for_what_its_role_allows_and_for_nothing_else(
@@ -377,10 +289,17 @@ def test_the_process_serves_binds_and_ends_by_itself_at_sigterm(tmp_path: Path) 
             smsc.wait(lambda: len(smsc.lines()) == 1)
             asyncio.run(_submits(port))
             assert _depth(deps, "Submit") == 1
-            assert process.end() == 0, process.said
+            process.popen.send_signal(signal.SIGTERM)
+            smsc.wait(lambda: smsc.unbound == [1])
+            assert not process.ended()  # its receives may still bring something
+            for queue in (BIND_QUEUE, BIND_BULK_QUEUE):
+                deps.engine.queue.send(queue, ["{}"], "")
+            assert process.popen.wait(PATIENCE) == 0, process.said
+            for queue in (BIND_QUEUE, BIND_BULK_QUEUE):
+                # Whoever has the binds now has it at once, and not after minutes.
+                assert len(deps.engine.queue.receive(queue, 10)) == 1
         finally:
             process.kill()
-        assert smsc.unbound == [1]
         said = [json.loads(line) for line in process.out.read_text().splitlines()]
         assert {line["function_name"] for line in said if "function_name" in line} == {
             "recado-smpp"

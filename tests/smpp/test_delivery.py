@@ -352,7 +352,7 @@ def test_what_is_not_answered_in_time_comes_again(world: World, run: Run) -> Non
             customer.answer(second)
             assert await taken(customer, 1) == ["t0"]
             await until_empty(world, cost_centre)
-            customer.answer(first)  # late: nobody waits for it
+            customer.answer(first)  # late, and known already
             await nothing_comes(customer)
             await customer.close()
 

@@ -6,7 +6,7 @@ from recado.message import Batch
 from recado.smpp import pdu as wire
 from recado.smpp import status
 from recado.smpp.pdu import Address
-from tests.support.smpp_asking import PHONE, ask, read_multi, submit_multi
+from tests.support.smpp_asking import PHONE, ask, read_multi, submit_multi, submit_sm
 from tests.support.world import World
 
 OTHER = "5511998887755"
@@ -82,3 +82,27 @@ def test_it_is_charged_for_what_was_taken(world: World) -> None:
     taken(world, cost_centre, submit_multi(PHONE, "1", OTHER))
     told = ask(world, cost_centre, wire.SUBMIT_MULTI, submit_multi(PHONE))
     assert told.command_status == status.ESME_RTHROTTLED
+
+
+def test_a_submit_multi_counts_as_many_requests_a_second_as_it_has_numbers(world: World) -> None:
+    cost_centre = world.cost_centre(login="smpp", per_second=4)
+    three = submit_multi(PHONE, "5511998887755", "5511998887756", "123")
+    assert ask(world, cost_centre, wire.SUBMIT_MULTI, three).command_status == 0
+    assert ask(world, cost_centre, wire.SUBMIT_SM, submit_sm()).command_status == 0
+    throttled = status.ESME_RTHROTTLED
+    assert ask(world, cost_centre, wire.SUBMIT_SM, submit_sm()).command_status == throttled
+    world.now += 1
+    assert ask(world, cost_centre, wire.SUBMIT_SM, submit_sm()).command_status == 0
+    assert ask(world, cost_centre, wire.SUBMIT_SM, submit_sm()).command_status == 0
+    assert ask(world, cost_centre, wire.SUBMIT_MULTI, three).command_status == throttled
+
+
+def test_a_submit_multi_for_more_than_may_go_in_a_second_has_one_for_itself(world: World) -> None:
+    cost_centre = world.cost_centre(login="smpp", per_second=2)
+    many = submit_multi(*(f"55119988877{n:02d}" for n in range(50)))
+    assert ask(world, cost_centre, wire.SUBMIT_MULTI, many).command_status == 0
+    throttled = status.ESME_RTHROTTLED
+    assert ask(world, cost_centre, wire.SUBMIT_SM, submit_sm()).command_status == throttled
+    world.now += 1
+    assert ask(world, cost_centre, wire.SUBMIT_SM, submit_sm()).command_status == 0
+    assert ask(world, cost_centre, wire.SUBMIT_MULTI, many).command_status == throttled

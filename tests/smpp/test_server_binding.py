@@ -323,7 +323,7 @@ def test_a_customer_with_an_address_list_binds_from_there_alone(run: Run, world:
     async def body() -> None:
         async with serving(world) as place:
             _switch(world, smpp_addresses=["192.0.2.0/24", "127.0.0.2"])
-            await _refused(place, status.ESME_RBINDFAIL)
+            await _refused(place, status.ESME_RINVPASWD)
             await (await place.customer(source="127.0.0.2")).close()
             _switch(world, smpp_addresses=["127.0.0.0/30"])
             await (await place.customer()).close()

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from recado import operations
 from recado.smpp import pdu as wire
 from recado.smpp import status
 from recado.smpp.pdu import ENQUIRE_LINK, GENERIC_NACK, RESPONSE, SUBMIT_SM, Malformed, Pdu, framed
@@ -27,10 +28,15 @@ def world(make_world: Callable[..., World]) -> World:
     return made
 
 
-async def _bind(place: Place, password: str = PASSWORD, source: str = "127.0.0.1") -> int:
+async def _bind(
+    place: Place,
+    password: str = PASSWORD,
+    source: str = "127.0.0.1",
+    system_id: str = SYSTEM_ID,
+) -> int:
     """The command_status of a bind."""
     other = await place.connect(source=source)
-    answer = await other.bind(password=password)
+    answer = await other.bind(system_id, password)
     await other.close()
     return answer.command_status
 
@@ -55,6 +61,52 @@ def test_who_guesses_from_one_address_has_to_wait_even_with_the_right_password(
             assert await _bind(place, source="127.0.0.2") == 0
             world.now += 60
             assert await _bind(place) == 0
+
+    run(body())
+
+
+def test_who_tries_many_names_from_one_address_has_to_wait(run: Run, world: World) -> None:
+    async def body() -> None:
+        async with serving(world, refusal_seconds=0.0) as place:
+            tried = [_guess(world, 3, "127.0.0.1", f"name-{n}") for n in range(throttle.BY_ONE)]
+            assert sum(tried) == throttle.BY_ONE
+            assert await _bind(place) == status.ESME_RTHROTTLED
+            assert await _bind(place, source="127.0.0.2") == 0
+            world.now += 60
+            assert await _bind(place) == 0
+
+    run(body())
+
+
+def test_who_tries_many_names_keeps_out_no_neighbour_that_has_bound(run: Run, world: World) -> None:
+    async def body() -> None:
+        async with serving(world, refusal_seconds=0.0) as place:
+            assert await _bind(place) == 0
+            for n in range(throttle.BY_ONE):
+                _guess(world, 1, "127.0.0.1", f"name-{n}")
+            assert await _bind(place) == 0
+            tries = [await _bind(place, "wrong") for _ in range(throttle.FROM_ONE)]
+            assert set(tries) == {status.ESME_RINVPASWD}
+            assert await _bind(place) == status.ESME_RTHROTTLED
+
+    run(body())
+
+
+def test_the_right_password_from_a_wrong_address_is_answered_and_counted_as_a_wrong_one(
+    run: Run, world: World
+) -> None:
+    async def body() -> None:
+        smpp_login(world, "far", smpp_addresses=("127.0.0.2",))
+        suspended = smpp_login(world, "gone", smpp_addresses=("127.0.0.2",))
+        operations.costcentre_suspend(world.deps, suspended)
+        async with serving(world, refusal_seconds=0.0) as place:
+            assert await _bind(place, system_id="gone") == status.ESME_RINVPASWD
+            tries = [await _bind(place, system_id="far") for _ in range(throttle.FROM_ONE)]
+            assert set(tries) == {status.ESME_RINVPASWD}
+            assert await _bind(place, system_id="far") == status.ESME_RTHROTTLED
+            assert await _bind(place, system_id="far", source="127.0.0.2") == 0
+            told = await _bind(place, system_id="gone", source="127.0.0.2")
+            assert told == status.ESME_RBINDFAIL
 
     run(body())
 

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -148,6 +149,82 @@ def test_a_request_without_response_in_time_may_have_left_and_the_session_goes_o
             pdu, _, _ = await end.answered()
             assert pdu is not None
             assert pdu.sequence == patient.sequence
+
+    run(body())
+
+
+def test_who_asks_for_it_is_told_of_a_response_that_came_too_late(run: Run) -> None:
+    async def body() -> None:
+        async with _connected(response=0.05) as (end, other):
+            counted, late = Counted(), asyncio.Queue[Pdu]()
+            end.session.request(DELIVER_SM, _BODY, end._answered, late=late.put_nowait)
+            assert await end.answered() == (None, "no response in time", True)
+            asked = await other.read()
+            assert end.session.in_flight == 0
+            other.send(framed(SUBMIT_SM | RESPONSE, asked.sequence))  # not what was asked
+            other.answer(asked, b"at last")
+            other.answer(asked)  # again
+            async with asyncio.timeout(10):
+                told = await late.get()
+            assert told == Pdu(DELIVER_SM | RESPONSE, 0, asked.sequence, b"at last")
+            await other.call(ENQUIRE_LINK)
+            assert late.empty()
+            assert counted["smpp_responses_ignored"] == 2
+
+    run(body())
+
+
+def test_a_late_response_is_awaited_for_five_minutes_and_its_number_not_used_meanwhile() -> None:
+    requests = Requests()
+    late: list[Pdu] = []
+
+    def ask(deadline: float) -> int:
+        return requests.add(SUBMIT_SM, lambda *_: None, deadline, 0, late.append)
+
+    assert [ask(10.0), ask(20.0)] == [1, 2]
+    requests.time_out(10.0)
+    requests.time_out(20.0)
+    requests._sequence = 0  # after two thousand million more
+    assert ask(1_000.0) == 3
+    requests.time_out(310.0)  # five minutes after the first
+    assert not requests.match(Pdu(SUBMIT_SM | RESPONSE, 0, 1))
+    assert requests.match(Pdu(SUBMIT_SM | RESPONSE, 0, 2))
+    assert [pdu.sequence for pdu in late] == [2]
+
+
+def test_that_we_do_not_read_excuses_a_response_for_five_minutes_and_no_longer() -> None:
+    requests, told = Requests(), []
+    requests.add(SUBMIT_SM, lambda *answer: told.append(answer), 10.0, 0)
+    requests.time_out(300.0, reading=False)
+    requests.postpone(295.0)  # since the fifth second
+    requests.time_out(304.0)
+    assert told == []
+    requests.time_out(305.0)
+    assert told == [(None, "no response in time", True)]
+    requests.add(SUBMIT_SM, lambda *answer: told.append(answer), 10.0, 0)
+    requests.time_out(309.0, reading=False)
+    assert len(told) == 1
+    requests.time_out(310.0, reading=False)
+    assert len(told) == 2
+
+
+def test_once_no_request_is_without_response_whoever_asked_last_is_told(run: Run) -> None:
+    async def body() -> None:
+        async with _connected(response=0.3) as (end, other):
+            told: list[str] = []
+            end.session.when_answered(partial(told.append, "nothing was asked"))
+            assert told == ["nothing was asked"]
+            for _ in range(2):
+                end.ask()
+            end.session.when_answered(partial(told.append, "replaced"))
+            all_answered = asyncio.Event()
+            end.session.when_answered(all_answered.set)
+            other.answer(await other.read())
+            await end.answered()
+            assert not all_answered.is_set()
+            async with asyncio.timeout(10):
+                await all_answered.wait()  # the second one has no response in time
+            assert told == ["nothing was asked"]
 
     run(body())
 

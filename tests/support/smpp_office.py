@@ -29,11 +29,11 @@ class Office:
     """A running server with its orders and its delivery."""
 
     def __init__(
-        self, world: World, hands: AnyHands, rhythm: Rhythm, holder: str, limits: Limits
+        self, world: World, hands: AnyHands, rhythm: Rhythm, holder: str, **settings: Any
     ) -> None:
         self.world = world
-        settings = ServerSettings(port=0, refusal_seconds=0.05, limits=limits)
-        self.server = Server(world.deps, hands, settings, Orders(world.deps, hands))
+        told = ServerSettings(port=0, refusal_seconds=0.05, **settings)
+        self.server = Server(world.deps, hands, told, Orders(world.deps, hands))
         self.delivery = Delivery(world.deps, hands, self.server, holder, rhythm)
         self.server.on_bound = self.delivery.bound
         self.server.on_gone = self.delivery.gone
@@ -58,10 +58,12 @@ async def office(
     *,
     hands: AnyHands | None = None,
     holder: str = "we",
+    review_seconds: float = 30.0,
     **limits: Any,
 ) -> AsyncIterator[Office]:
     """An office that closes at the end."""
-    made = Office(world, hands or Hands(), rhythm, holder, Limits(**limits))
+    settings = {"limits": Limits(**limits), "review_seconds": review_seconds}
+    made = Office(world, hands or Hands(), rhythm, holder, **settings)
     await made.server.start()
     try:
         yield made

@@ -10,6 +10,7 @@ import pytest
 
 from node.cloudformation import Tree, load
 from node.installation import TEMPLATE as PATH
+from recado import dispatch, upstreams
 from recado.settings import read_settings
 from smpp import container, probe
 from tests.template.resolved import resolved
@@ -60,8 +61,17 @@ def test_nothing_that_stays_and_is_paid_by_the_hour_is_made_unless_an_image_is_n
 
 def test_what_goes_by_smpp_has_its_queue_whether_the_service_is_there_or_not() -> None:
     """A packet that no queue takes would be a dead letter; so it waits, and an alarm tells."""
-    waiting = {"SmppQueue", "SmppDeadQueue", "SmppAgeAlarm", "SmppDeadAlarm"}
-    assert waiting <= set(resolved(TEMPLATE)["Resources"])
+    waiting = {"Queue", "DeadQueue", "AgeAlarm", "DeadAlarm"}
+    named = {f"{queue}{what}" for queue in ("Smpp", "SmppBulk") for what in waiting}
+    assert named <= set(resolved(TEMPLATE)["Resources"])
+
+
+@pytest.mark.parametrize("queue", ["SmppQueue", "SmppBulkQueue"])
+def test_what_a_task_has_in_hand_comes_again_only_when_its_dispatch_is_over(queue: str) -> None:
+    """A claim would keep it from going twice; but it would be dispatched in vain."""
+    longest = dispatch.BUDGET + upstreams._LONGEST_SUBMIT
+    assert longest < container._DISPATCHING
+    assert TEMPLATE["Resources"][queue]["Properties"]["VisibilityTimeout"] >= 2 * longest
 
 
 def test_an_image_without_its_network_is_refused_before_anything_is_made() -> None:
@@ -134,7 +144,10 @@ def test_no_secret_is_in_the_containers_definition() -> None:
 
 def test_the_task_has_what_it_needs_to_end_without_losing_anything() -> None:
     needed = container._DISPATCHING + container._UNBINDING
-    assert needed + 10 <= _container()["StopTimeout"] <= 120  # which is the most that Fargate gives
+    # Fargate gives no more than 120.
+    assert needed + 10 <= _container()["StopTimeout"] <= 120
+    # The last receive began before what is many was over; it is waited for within those times.
+    assert needed > dispatch.BUDGET + container._WAIT
 
 
 def test_the_container_can_write_nothing_but_its_log() -> None:
@@ -293,13 +306,17 @@ def _statements(role: str) -> list[Any]:
     return statements
 
 
-def test_the_task_reads_its_own_queue_and_upstreams_passwords_and_writes_no_configuration() -> None:
+def test_the_task_reads_its_own_queues_and_upstreams_passwords_and_writes_no_configuration() -> (
+    None
+):
     allowed: dict[str, list[Any]] = {}
     for statement in _statements("SmppRole"):
         actions = statement["Action"]
         for action in actions if isinstance(actions, list) else [actions]:
             allowed.setdefault(action, []).append(statement["Resource"])
-    assert allowed["sqs:ReceiveMessage"] == [{"Fn::GetAtt": ["SmppQueue", "Arn"]}]
+    own = [{"Fn::GetAtt": [queue, "Arn"]} for queue in ("SmppQueue", "SmppBulkQueue")]
+    for act in ("ChangeMessageVisibility", "DeleteMessage", "ReceiveMessage"):
+        assert allowed[f"sqs:{act}"] == [own]
     assert [it for it in allowed if it.startswith("secretsmanager:")] == [
         "secretsmanager:GetSecretValue"
     ]

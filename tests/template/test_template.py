@@ -354,7 +354,10 @@ def test_each_log_level_is_known_to_recado(level: str) -> None:
         ("QueryRole", {"SubmitQueue", "ExpandQueue"}),
         ("CallbackRole", {"InboundQueue"}),
         ("ExpandRole", {"ExpandQueue", "SubmitBulkQueue", "NotifyQueue"}),
-        ("DispatchRole", {"SubmitQueue", "SubmitBulkQueue", "SmppQueue", "NotifyQueue"}),
+        (
+            "DispatchRole",
+            {"SubmitQueue", "SubmitBulkQueue", "SmppQueue", "SmppBulkQueue", "NotifyQueue"},
+        ),
         ("TrackRole", {"InboundQueue", "InboundDeadQueue", "NotifyQueue"}),
         ("NotifyRole", {"NotifyQueue"}),
         ("ClockRole", {"SubmitQueue", "ExpandQueue"}),

@@ -187,6 +187,12 @@ def test_an_answers_id_is_read_with_its_end_without_it_and_where_there_is_none()
     ]
 
 
+def test_an_id_has_64_characters_at_most() -> None:
+    for octets, read in ((64, "a" * 64), (65, ""), (60_000, "")):
+        for end in (b"\0", b""):
+            assert pdu.read_id(b"a" * octets + end) == read
+
+
 def test_a_text_stands_in_the_message_or_in_its_payload() -> None:
     assert PLAIN.payload == b"Oi"
     assert ShortMessage(tlvs={pdu.MESSAGE_PAYLOAD: b"longer"}).payload == b"longer"

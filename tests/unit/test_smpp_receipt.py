@@ -255,6 +255,18 @@ def test_an_err_has_three_digits_as_a_rule(err: str, network: str, code: str) ->
     assert told(f"id:77 stat:UNDELIV err:{err} text:", **tlvs).err == code
 
 
+def test_an_id_that_is_longer_than_any_is_none() -> None:
+    longest, longer = "7" * 64, "7" * 65
+    for form in ("id:%s sub:001 stat:DELIVRD", PLAIN.replace("id:77", "id:%s") + " stat:DELIVRD"):
+        assert told(form % longest).id == longest
+        with pytest.raises(Malformed):
+            told(form % longer)
+    state = {"MESSAGE_STATE": b"\2"}
+    with pytest.raises(Malformed):
+        told("", RECEIPTED_MESSAGE_ID=longer.encode() + b"\0", **state)
+    assert told("id:77", RECEIPTED_MESSAGE_ID=longer.encode() + b"\0", **state).id == "77"
+
+
 def test_the_messages_own_text_is_read_for_nothing() -> None:
     found = told("id:77 stat:UNDELIV err:001 text:id:78 stat:DELIVRD err:000 text:done date:")
     assert (found.id, found.state, found.err) == ("77", State.UNDELIVERABLE, "001")

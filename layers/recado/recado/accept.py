@@ -24,7 +24,7 @@ from recado.ids import MAX_AHEAD, derived_id, id_time, new_id
 from recado.message import encode
 from recado.money import price_of
 from recado.observability import count, follow, follows, log
-from recado.recipients import no_route, recipient, sized
+from recado.recipients import no_route, recipient, sized, sizing
 from recado.submission import Listing, Recipient, Refusal, Submission, packet_of
 from recado.wiring import Deps
 
@@ -84,9 +84,21 @@ def may(cost_centre: CostCentre, deps: Deps) -> None:
     second. Raises Refused."""
     if cost_centre.suspended:
         raise Refused(Refusal("cost centre", "suspended", esme.RBINDFAIL))
+    _take(1, cost_centre, deps)
+
+
+def _take(amount: int, cost_centre: CostCentre, deps: Deps) -> None:
     limit = cost_centre.per_second
-    if limit and not deps.engine.store.take(f"rate#{cost_centre.id}", 1, limit, deps.clock()):
+    if limit and not deps.engine.store.take(f"rate#{cost_centre.id}", amount, limit, deps.clock()):
         raise Refused(Refusal("rate", "rate", esme.RTHROTTLED))
+
+
+def _take_the_others(ask: Ask, cost_centre: CostCentre, deps: Deps) -> None:
+    """A batch or a submit_multi is as much work as its messages are, so it counts as so many, or
+    as a whole second's where it has more. The first of them was counted as the request."""
+    others = min(len(ask.wishes), cost_centre.per_second) - 1
+    if others > 0:
+        _take(others, cost_centre, deps)
 
 
 def one(request: Request, cost_centre: CostCentre, deps: Deps) -> Answer:
@@ -124,6 +136,7 @@ def accept(ask: Ask, cost_centre: CostCentre, dialect: str, deps: Deps) -> Accep
     now = deps.clock()
     amount = len(ask.numbers) or len(ask.wishes)
     if ask.idempotency_key is None:
+        _take_the_others(ask, cost_centre, deps)
         submission = _submission(ask, cost_centre, dialect, new_id(_due(ask, now)), now, deps)
         _enqueue(submission, ask, cost_centre, deps)
         return Accepted(_identifier(submission), amount, submission.recipients)
@@ -135,6 +148,8 @@ def accept(ask: Ask, cost_centre: CostCentre, dialect: str, deps: Deps) -> Accep
     if entry.queued:
         return Accepted(entry.answer_id, amount)
     # Checked before the key is kept: a refused request uses up no key.
+    if old is None:
+        _take_the_others(ask, cost_centre, deps)
     submission = _submission(ask, cost_centre, dialect, entry.answer_id, entry.at, deps)
     if old is None:
         limits.look(submission, cost_centre, deps)
@@ -196,13 +211,14 @@ def _submission(
     # Where a message goes is decided when it goes; here only that it can go anywhere at all. An
     # installation that has no route yet keeps what it takes until it has one.
     reaches = partial(deps.routing.reaches, cost_centre.id, voice=ask.voice)
+    size = sizing(ask, cost_centre)
     if not ask.batch:
-        only = recipient(ask.wishes[0], identifier, ask, cost_centre, reaches)
+        only = recipient(ask.wishes[0], identifier, ask, size, reaches)
         if only.refusal:
             raise Refused(only.refusal)
         return replace(base, recipients=(only,))
     checked = tuple(
-        recipient(wish, derived_id(due, identifier, n), ask, cost_centre, reaches)
+        recipient(wish, derived_id(due, identifier, n), ask, size, reaches)
         for n, wish in enumerate(ask.wishes)
     )
     if all(r.refusal and r.refusal.reason in ("no_route", "no_voice") for r in checked):

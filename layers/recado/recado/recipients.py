@@ -1,6 +1,7 @@
 """Recipients: what a customer wrote, checked against its cost centre's rules."""
 
 from collections.abc import Callable
+from functools import lru_cache, partial
 
 from msgspec import Struct
 
@@ -30,11 +31,11 @@ def recipient(
     wish: Wish,
     identifier: str,
     ask: Ask,
-    cost_centre: CostCentre,
+    size: Callable[[str], Sized],
     reaches: Callable[[str], bool],
 ) -> Recipient:
-    """The recipient that a wish is for: taken, or with its refusal. `reaches`: whether a route
-    leads to a number."""
+    """The recipient that a wish is for: taken, or with its refusal. `size`: that of the request's
+    texts (`sizing`). `reaches`: whether a route leads to a number."""
     number = number_of(wish.destination, ask.numbering)
     made = Sized()
     refusal: Refusal | None
@@ -42,7 +43,7 @@ def recipient(
         reason = "empty" if not wish.destination.strip() else number.value
         refusal = Refusal("destination", reason, esme.RINVDSTADR)
     else:
-        made = sized(wish.text, cost_centre, voice=ask.voice, udh=ask.udh)
+        made = size(wish.text)
         refusal = made.refusal
     if refusal is None and not reaches(str(number)):
         refusal = no_route(voice=ask.voice)
@@ -66,6 +67,14 @@ def no_route(*, voice: bool) -> Refusal:
     if voice:
         return Refusal("voice", "no_voice", esme.RINVSERTYP)
     return Refusal("message", "no_route", esme.RSYSERR)
+
+
+def sizing(ask: Ask, cost_centre: CostCentre) -> Callable[[str], Sized]:
+    """`sized` for the texts of one request. It remembers the last one: a request for many has the
+    same for all as a rule, and to compose and cut it for each would take seconds."""
+    return lru_cache(maxsize=1)(
+        partial(sized, cost_centre=cost_centre, voice=ask.voice, udh=ask.udh)
+    )
 
 
 def sized(text: str, cost_centre: CostCentre, *, voice: bool = False, udh: str = "") -> Sized:

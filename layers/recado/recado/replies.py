@@ -1,5 +1,8 @@
 """Replies: an MO is kept for the cost centre whose message it answers.
 
+That is one which went through the upstream that tells of it: what another tells may be anything,
+and what somebody wrote to one customer is none of the next one's business.
+
 A long one comes in parts, in any order, each of them perhaps twice. They are gathered in one
 record, which owes nothing until it is whole, or until ten minutes have shown that it never will be.
 """
@@ -16,6 +19,7 @@ from recado.wiring import Deps
 
 GATHERING = 600.0  # seconds until a reply goes without the parts that have not come
 _MISSING = "..."
+_CANDIDATES = 10  # of the newest messages to a number: how many are looked at
 _STEP = 60.0  # parts of the same text that come at once find each other's record
 
 
@@ -36,7 +40,7 @@ class Told(Struct, frozen=True):
 
 class Kept(Struct, frozen=True):
     """The reply's record, and whether it stood already; None where no message is known yet that
-    it could answer."""
+    it could answer, of those that went through its upstream."""
 
     record: Record | None
     again: bool = False
@@ -62,9 +66,27 @@ def keep(told: Told, deps: Deps) -> Kept:
 
 
 def _answered(told: Told, deps: Deps) -> Message | None:
-    key = told.named or deps.engine.store.newest_to(told.incoming.source)
-    record: Record | None = deps.engine.store.records([key])[0] if key else None
-    return record if isinstance(record, Message) else None
+    """The message that the upstream names, or the newest to that number: rather one from where the
+    reply was sent to, for a phone may have messages of several customers."""
+    keys = [told.named] if told.named else _newest_to(told, deps)
+    found: Message | None = None
+    # The newest is the one as a rule; only where it is not sure are the others read.
+    for some in (keys[:1], keys[1:]):
+        for record in deps.engine.store.records(some) if some else ():
+            if isinstance(record, Message) and record.connector == told.upstream:
+                if told.named or _is_from(record, told.incoming.destination):
+                    return record
+                found = found or record
+    return found
+
+
+def _newest_to(told: Told, deps: Deps) -> list[Key]:
+    return deps.engine.store.newest_to(told.incoming.source, _CANDIDATES)
+
+
+def _is_from(message: Message, destination: str) -> bool:
+    """Where the upstream does not say, it may be."""
+    return not destination or message.source.removeprefix("+") == destination.removeprefix("+")
 
 
 def _reply(told: Told, message: Message, identifier: str) -> Reply:

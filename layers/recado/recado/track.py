@@ -104,11 +104,18 @@ def _wait(heard: Heard, deps: Deps) -> None:
     name, age = heard.upstream.name, deps.clock() - heard.raw.received_at
     if age > PATIENCE:
         count("callbacks_unmatched")
+        if any(isinstance(told, Incoming) and _is_known(told, deps) for told in heard.told):
+            count("replies_of_a_stranger")
         log.warning("a callback matches no message", extra={"connector": name})
         deps.engine.queue.bury("Inbound", heard.body, "")
     else:
         delay = min(max(age, 1.0), 900.0)
         deps.engine.queue.send("Inbound", [heard.body], "", delay=delay)
+
+
+def _is_known(reply: Incoming, deps: Deps) -> bool:
+    """Whether messages went where it comes from, if by another upstream than the one that tells."""
+    return bool(deps.engine.store.newest_to(reply.source, 1))
 
 
 def _keys(told: Sequence[tuple[Heard, Receipt | Incoming]], deps: Deps) -> Iterator[Key | None]:

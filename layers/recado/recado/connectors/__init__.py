@@ -13,6 +13,10 @@ from msgspec import Struct
 from recado.http import Answer, Exchange
 from recado.message import State
 
+MOST_ID = 64
+"""Characters of an upstream's id. It goes into records and names refs: whoever sends more is not to
+fill them. (SMPP 3.4, section 4.4.2, has room for as many.)"""
+
 
 class Abilities(Struct, frozen=True):
     """What an upstream is able to do."""

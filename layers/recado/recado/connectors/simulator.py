@@ -5,12 +5,13 @@ docs/simulator.md has its numbers and its protocol.
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from recado.connectors import (
+    MOST_ID,
     Abilities,
     Incoming,
     Outcome,
@@ -67,6 +68,9 @@ STATES = {
 _DEFAULT_RETRY_AFTER = 1.0
 
 
+_Id: TypeAlias = Annotated[str, Meta(max_length=MOST_ID)]
+
+
 class _Question(Struct, frozen=True, omit_defaults=True):
     reference: str
     to: str
@@ -79,23 +83,23 @@ class _Question(Struct, frozen=True, omit_defaults=True):
 
 
 class _Answered(Struct, frozen=True):
-    id: str | None = None
+    id: _Id | None = None
     esme: str | None = None
 
 
 class _ReceiptEvent(Struct, frozen=True, tag_field="event", tag="receipt"):
-    id: str
+    id: _Id
     stat: str
     err: str = "000"
     reference: str | None = None
 
 
 class _ReplyEvent(Struct, frozen=True, tag_field="event", tag="reply", rename={"source": "from"}):
-    id: str
+    id: _Id
     source: str
     text: str
     to: str = ""
-    in_reply_to: str | None = None
+    in_reply_to: _Id | None = None
     reference: str | None = None
 
 

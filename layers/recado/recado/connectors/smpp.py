@@ -29,7 +29,7 @@ from recado.connectors.smpp_messages import Unfit, messages_of
 from recado.connectors.smpp_settings import SETTINGS, Terms, dialling_of, measure_of, terms_of
 from recado.esme import RSUBMITFAIL
 from recado.http import Answer, Exchange, Outgoing, Reached, Unreached
-from recado.segments import GSM7_SIZES, UCS2_SIZES
+from recado.segments import UCS2_SIZES
 from recado.smpp import pdu, status
 from recado.smpp.pdu import Malformed, ShortMessage
 from recado.smpp.receipt import Told, is_receipt, read_receipt, same_id
@@ -47,6 +47,9 @@ __all__ = [
 ]
 
 SCHEME = "smpp:"  # of an Outgoing that goes by a bind
+# Headers of such an Outgoing, which never go on the wire: PDUs with the same TEXT are the parts of
+# one text; with TEXT_BEGUN others of them were taken before.
+TEXT, TEXT_BEGUN = "text", "text-begun"
 _METHOD = "SMPP"  # of a RawCallback that came over one
 _SECOND_GO = 3.0  # seconds; a claim holds 5 longer than its submit may take
 
@@ -59,10 +62,6 @@ _NOT_NOW = {
     status.ESME_RINVBNDSTS: 1.0,  # the bind is wrong, not the message
 }
 _UNREACHED_FOR = 1.0
-
-# What fits a segment of text that GSM-7 has: septets, octets where an SMSC reads those as Latin-1,
-# and units of UCS-2, as many as it has septets or fewer.
-_SIZES = {"gsm": GSM7_SIZES, "latin1": (140, 134), "ucs2": UCS2_SIZES}
 
 # What tells something, by its command.
 _READERS = {str(pdu.DELIVER_SM): pdu.read_message, str(pdu.DATA_SM): pdu.read_data}
@@ -83,7 +82,7 @@ def _able(items: tuple[tuple[str, str], ...]) -> Abilities:
     dialling_of(upstream)
     measure_of(upstream)
     return Abilities(
-        gsm7_sizes=_SIZES[terms.encoding],
+        gsm7_sizes=terms.gsm7_sizes,
         ucs2_sizes=UCS2_SIZES,
         splits=terms.long != "payload",
         over_bind=True,
@@ -109,7 +108,8 @@ def submit(submits: Sequence[Submit], upstream: Upstream, exchange: Exchange) ->
             shares.append(Rejected(RSUBMITFAIL))
             continue
         shares.append(range(len(asked), len(asked) + len(bodies)))
-        asked += [_asked(body, upstream) for body in bodies]
+        headers = {TEXT: one.reference} if len(bodies) > 1 else {}
+        asked += [_asked(body, headers, upstream) for body in bodies]
     said = [_said(answer, terms) for answer in exchange(asked)] if asked else []
     if several := [share for share in shares if isinstance(share, range) and len(share) > 1]:
         _once_more(asked, said, several, terms, exchange)
@@ -119,11 +119,11 @@ def submit(submits: Sequence[Submit], upstream: Upstream, exchange: Exchange) ->
     ]
 
 
-def _asked(body: bytes, upstream: Upstream) -> Outgoing:
+def _asked(body: bytes, headers: dict[str, str], upstream: Upstream) -> Outgoing:
     return Outgoing(
         method=_METHOD,
         url=SCHEME + upstream.name,
-        headers={},
+        headers=headers,
         body=pdu.framed(pdu.SUBMIT_SM, 0, body),
         timeout=upstream.submit_timeout,
     )
@@ -153,7 +153,8 @@ def _once_more(
     terms: Terms,
     exchange: Exchange,
 ) -> None:
-    """Asks again what could not go, of messages whose other segments were taken."""
+    """Asks again what could not go, of messages whose other segments were taken: before all that
+    waits, or it would find no room this time either."""
     again = [
         at
         for share in several
@@ -162,9 +163,13 @@ def _once_more(
         if isinstance(said[at], Unavailable)
     ]
     if again:
-        answers = exchange([replace(asked[at], timeout=_SECOND_GO) for at in again])
+        answers = exchange([_second(asked[at]) for at in again])
         for at, answer in zip(again, answers, strict=True):
             said[at] = _said(answer, terms)
+
+
+def _second(asked: Outgoing) -> Outgoing:
+    return replace(asked, headers={**asked.headers, TEXT_BEGUN: "yes"}, timeout=_SECOND_GO)
 
 
 def _together(parts: Sequence[Outcome]) -> Outcome:

@@ -44,7 +44,10 @@ def messages_of(one: Submit, terms: Terms) -> Iterator[ShortMessage]:
         octets = bytes.fromhex(one.udh) + encoded(one.text, base.data_coding, terms.alphabet)
         yield _holding(replace(base, esm_class=UDHI), octets)
         return
-    parts = segments(one.text, base.data_coding, alphabet=terms.alphabet)
+    # Cut by the sizes that the connector's abilities tell: so many parts are counted on.
+    parts = segments(
+        one.text, base.data_coding, alphabet=terms.alphabet, gsm7_sizes=terms.gsm7_sizes
+    )
     if len(parts) == 1:
         yield replace(base, text=parts[0])
     elif terms.long == "payload":

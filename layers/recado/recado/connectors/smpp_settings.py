@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from recado.connectors import Setting, Upstream
 from recado.errors import Misconfigured
+from recado.segments import GSM7_SIZES, UCS2_SIZES
 from recado.smpp.receipt import IdForm
 from recado.smpp.text import Alphabet
 
@@ -20,6 +21,9 @@ _YES_NO = "yes|no"
 _BYTE = r"\d{1,2}|1\d\d|2[0-4]\d|25[0-5]"
 _ID_FORM = "text|hex|decimal"
 _PORT = "2775"
+# What fits a segment of text that GSM-7 has: septets, octets where an SMSC reads those as Latin-1,
+# and units of UCS-2, as many as it has septets or fewer.
+_SIZES = {"gsm": GSM7_SIZES, "latin1": (140, 134), "ucs2": UCS2_SIZES}
 
 SETTINGS: Mapping[str, Setting] = MappingProxyType(
     {
@@ -100,6 +104,11 @@ class Terms(Struct, frozen=True, kw_only=True):
     def alphabet(self) -> Alphabet:
         """That of what we send with data_coding 0."""
         return "latin1" if self.encoding == "latin1" else "gsm"
+
+    @property
+    def gsm7_sizes(self) -> tuple[int, int]:
+        """Of a text that GSM-7 has: how much fits a single segment, and one of several."""
+        return _SIZES[self.encoding]
 
 
 class Dialling(Struct, frozen=True, kw_only=True):

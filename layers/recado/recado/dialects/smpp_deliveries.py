@@ -4,6 +4,8 @@ import re
 from types import MappingProxyType
 from typing import Literal, cast
 
+from msgspec.structs import replace
+
 from recado.costcentre import CostCentre, zone
 from recado.esme import RECEIPT_STAT
 from recado.mailbox import Mailed, MailedReceipt, MailedReply
@@ -18,15 +20,19 @@ from recado.smpp.pdu import (
     Address,
     ShortMessage,
     message_body,
+    read_message,
 )
 from recado.smpp.receipt import receipt_text, receipt_tlvs
-from recado.smpp.text import coding_for, encoded
+from recado.smpp.text import coding_for, encoded, is_ucs2
 
 _INTERNATIONAL, _ALPHANUMERIC = 1, 5  # types of number (5.2.5)
 _TELEPHONE = 1  # numbering plan (5.2.6)
 _GSM = b"\x03"  # the network of an error code (5.3.2.31)
 _SHORTEST_NUMBER = 8  # digits; what has fewer is a short number, of no country
+_HIGH_SURROGATES = range(0xD8, 0xDC)  # first octets of a pair's first half (UTF-16, big-endian)
+_ESCAPE = b"\x1b"  # to the extension table of GSM 03.38
 _MOST_ADDRESS = 20  # octets (4.6.1)
+_MOST_PAYLOAD = 0xFFFE  # octets: what the length of an optional parameter can say (3.2.4.1), even
 # From the last to the first: UNDELIV is what an upstream said, before it is our own FAILED.
 _STATE = MappingProxyType({stat: state for state, stat in reversed(RECEIPT_STAT.items())})
 _is_number = re.compile(r"\+?[0-9]+").fullmatch
@@ -38,6 +44,26 @@ def deliver_body(mailed: Mailed, cost_centre: CostCentre) -> bytes:
     if isinstance(mailed, MailedReceipt):
         return message_body(_receipt(mailed, cost_centre))
     return message_body(_reply(mailed, cost_centre))
+
+
+def without_tlvs(body: bytes) -> bytes:
+    """The same deliver_sm for a client older than 3.4, which knows no optional parameters: of a
+    text that only message_payload holds its beginning, as much as a short_message has."""
+    message = read_message(body)
+    if not message.tlvs:
+        return body
+    text = _beginning(message.payload, message.data_coding, MOST_TEXT)
+    return message_body(replace(message, text=text, tlvs={}))
+
+
+def _beginning(octets: bytes, data_coding: int, most: int) -> bytes:
+    """At most so many octets, an even number of them, without half a character at the end."""
+    text = octets[:most]
+    if len(octets) <= most:
+        return text
+    if is_ucs2(data_coding):
+        return text[:-2] if text[-2] in _HIGH_SURROGATES else text
+    return text.removesuffix(_ESCAPE)
 
 
 def _receipt(mailed: MailedReceipt, cost_centre: CostCentre) -> ShortMessage:
@@ -69,10 +95,10 @@ def _receipt(mailed: MailedReceipt, cost_centre: CostCentre) -> ShortMessage:
 
 def _reply(mailed: MailedReply, cost_centre: CostCentre) -> ShortMessage:
     """ "o valor será sempre 0", the Zoug document says of its esm_class. In data_coding 0 where it
-    fits, else in UCS-2."""
+    fits, else in UCS-2. Of a text that is too long even for message_payload its beginning goes."""
     alphabet = cast(Literal["gsm", "latin1"], cost_centre.smpp_alphabet)
     coding = coding_for(mailed.text, alphabet)
-    octets = encoded(mailed.text, coding, alphabet)
+    octets = _beginning(encoded(mailed.text, coding, alphabet), coding, _MOST_PAYLOAD)
     fits = len(octets) <= MOST_TEXT
     return ShortMessage(
         source=_address(mailed.source),

@@ -71,8 +71,9 @@ class Store(Protocol):
         """As records_between, of one kind alone: "batch" or "reply". Fewer than `limit` does not
         mean that no more follow: only an empty list does."""
 
-    def newest_to(self, number: str) -> Key | None:
-        """The newest message to this number, of any cost centre: whose reply an MO is."""
+    def newest_to(self, number: str, limit: int) -> list[Key]:
+        """The newest messages to this number, of any cost centre, up to `limit` of them, the newest
+        first: one of them is what an MO answers."""
 
     def put_refs(self, refs: Sequence[tuple[str, str, Key]]) -> None:
         """(connector, upstream id, message): leads a receipt to its message. Repeatable."""

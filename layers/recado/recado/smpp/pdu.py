@@ -8,6 +8,7 @@ This is the module to import: the numbers stand here, what they are for in `reco
 """
 
 from recado.smpp.reading import (
+    MOST_ID,
     read_bind,
     read_cancel,
     read_data,
@@ -49,6 +50,7 @@ __all__ = [
     "HEADER",
     "HEADER_SIZE",
     "MESSAGE_PAYLOAD",
+    "MOST_ID",
     "MOST_TEXT",
     "NOBODY",
     "Address",

@@ -24,6 +24,8 @@ from recado.smpp.records import (
     Tlvs,
 )
 
+MOST_ID = 64  # characters of a message_id; its NUL makes 65 octets
+
 _header = HEADER.unpack_from
 _tag_and_length = TLV.unpack_from
 # The mandatory parameters of submit_sm and deliver_sm up to short_message, in one pass: a method
@@ -210,9 +212,11 @@ def read_replacement(body: bytes) -> Replacement:
 
 
 def read_id(body: bytes) -> str:
-    """The message_id of a submit_sm_resp or data_sm_resp; empty where there is none, as an answer
-    with an error may have it. An answer may not end in NUL, as some write it."""
-    return body.partition(b"\0")[0].decode("latin-1")
+    """The message_id of a submit_sm_resp or data_sm_resp, or a receipted_message_id; empty where
+    there is none, as an answer with an error may have it. An answer may not end in NUL, as some
+    write it. What is longer than an id can be is none (4.4.2): nobody could ask for it."""
+    found = body.partition(b"\0")[0]
+    return found.decode("latin-1") if len(found) <= MOST_ID else ""
 
 
 class _Reader:
@@ -255,7 +259,7 @@ class _Reader:
         return self.text(6, "service_type", status.ESME_RINVSERTYP)
 
     def message_id(self) -> str:
-        return self.text(65, "message_id", status.ESME_RINVMSGID)
+        return self.text(MOST_ID + 1, "message_id", status.ESME_RINVMSGID)
 
     def times(self) -> tuple[str, str]:
         """schedule_delivery_time, validity_period."""

@@ -106,6 +106,8 @@ def read_receipt(message: ShortMessage) -> Told:
     _, octets = header_and_text(message)
     ucs2 = is_ucs2(message.data_coding)
     id_in_text, stat, err = (None if ucs2 else usual_words(octets)) or _any_words(octets, ucs2)
+    if len(id_in_text) > pdu.MOST_ID:
+        id_in_text = ""  # no id that submit_sm_resp could have given
     tlvs = message.tlvs
     told_id = pdu.read_id(tlvs.get(pdu.RECEIPTED_MESSAGE_ID, b"")).strip()
     state = _state(tlvs.get(pdu.MESSAGE_STATE, b""), stat)

@@ -39,10 +39,22 @@ class Clients:
     botocore's own clients, since boto3 adds nothing to them but its import. A client may be used by
     many threads, but has to be made by one."""
 
-    def __init__(self, session: botocore.session.Session | None = None) -> None:
-        self._session = session or botocore.session.get_session()
+    def __init__(
+        self, session: botocore.session.Session | None = None, config: Config = _CONFIG
+    ) -> None:
+        self._session, self._config = session or botocore.session.get_session(), config
 
-    def _made(self, service: str, config: Config = _CONFIG) -> Any:
+    def waiting(self, seconds: int) -> "Clients":
+        """Others of the same session, for receives that wait so long for a message; each asks once,
+        since the next one follows it anyway."""
+        patient = Config(
+            read_timeout=seconds + _CONFIG.read_timeout,  # type: ignore[attr-defined] # the stubs know none of a Config's own
+            retries={"mode": "standard", "total_max_attempts": 1},
+        )
+        return Clients(self._session, self._config.merge(patient))
+
+    def _made(self, service: str, more: Config | None = None) -> Any:
+        config = self._config.merge(more) if more else self._config
         return self._session.create_client(service, config=config)
 
     @cached_property
@@ -57,7 +69,7 @@ class Clients:
 
     @cached_property
     def s3(self) -> "S3Client":
-        client: S3Client = self._made("s3", _CONFIG.merge(_S3))
+        client: S3Client = self._made("s3", _S3)
         return client
 
     @cached_property

@@ -110,6 +110,21 @@ class SQSQueue:
         chunks = [distinct[at : at + _AT_ONCE] for at in range(0, len(distinct), _AT_ONCE)]
         self._many(partial(_delete_batch, self._clients.sqs, url), chunks)
 
+    def give_back(self, received: Sequence[Received]) -> None:
+        """What was received and nobody began with may be received at once, by others. It counts as
+        received; where this fails it comes again like all that was in hand."""
+        for queue in dict.fromkeys(row.queue for row in received):
+            handles = [row.id for row in received if row.queue == queue]
+            for at in range(0, len(handles), _AT_ONCE):
+                entries = [
+                    {"Id": str(place), "ReceiptHandle": handle, "VisibilityTimeout": 0}
+                    for place, handle in enumerate(handles[at : at + _AT_ONCE])
+                ]
+                self._clients.sqs.change_message_visibility_batch(
+                    QueueUrl=self._urls[queue],
+                    Entries=entries,  # type: ignore[arg-type] # entries as plain dicts
+                )
+
     def depths(self) -> list[Depth]:
         return [self._depth(queue) for queue in sorted(self._urls)]
 

@@ -157,11 +157,12 @@ class DynamoDBStore:
             lower = ids[-1]  # none of these lines leads to anything
         return []
 
-    def newest_to(self, number: str) -> Key | None:
-        found = self._table.last_of_index("by-number", "to_number", number) if number else None
-        if found is None:
-            return None
-        return Key(keys.cost_centre_in(found["pk"]["S"]), found["sk"]["S"])
+    def newest_to(self, number: str, limit: int) -> list[Key]:
+        if not number:
+            return []
+        # A few dozen keys are one unit of reading, as one is.
+        found = self._table.last_of_index("by-number", "to_number", number, limit)
+        return [Key(keys.cost_centre_in(item["pk"]["S"]), item["sk"]["S"]) for item in found]
 
     # --- refs, remembered keys -------------------------------------------------------------------
 

@@ -224,18 +224,18 @@ class Table:
             )
         )
 
-    def last_of_index(self, index: str, attribute: str, value: str) -> Item | None:
-        """The keys of the item with the highest sort key among those whose attribute has this
-        value. An index follows its table within the second or so."""
+    def last_of_index(self, index: str, attribute: str, value: str, limit: int) -> list[Item]:
+        """The keys of the items with the highest sort keys among those whose attribute has this
+        value, the highest first. An index follows its table within the second or so."""
         answer = self._client.query(
             TableName=self._name,
             IndexName=index,
             KeyConditionExpression=f"{attribute} = :value",
             ExpressionAttributeValues={":value": text(value)},
             ScanIndexForward=False,
-            Limit=1,
+            Limit=limit,
         )
-        return answer["Items"][0] if answer["Items"] else None
+        return answer["Items"]
 
 
 def _token() -> dict[str, str]:

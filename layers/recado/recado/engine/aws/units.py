@@ -6,6 +6,7 @@ is over, and may be answered, when its messages were taken.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias, cast
@@ -13,7 +14,8 @@ from typing import Any, TypeAlias, cast
 import msgspec
 from msgspec import Struct
 
-from recado.engine import Depth, Engine, Held, Received, Remembered, Store
+from recado.engine import Depth, Engine, Entry, Held, Received, Remembered, Store
+from recado.engine.aws.parallel import Many, one_by_one
 from recado.engine.aws.queue import Posting, SQSQueue, postings_of
 
 Work: TypeAlias = Callable[[], Any]
@@ -51,23 +53,40 @@ class UnitQueue:
         self._queue = queue
         self._local = threading.local()
 
-    def together(self, works: Sequence[Work]) -> list[Done]:
+    def together(
+        self, works: Sequence[Work], many: Many = one_by_one, abreast: int = 1
+    ) -> list[Done]:
         """Does the works one after another, and then sends what all of them have put on queues. For
         each what came of it. One that raises fails alone, and what it has not sent yet is dropped;
-        where a message is not taken, its work fails."""
-        unit: list[_Doing] = []
+        where a message is not taken, its work fails. With `abreast` above one so many are done at
+        the same time, by `many`; they still begin in their order."""
+        unit = [_Doing() for _ in works]
+        ahead = deque(zip(unit, works, strict=True))
+        many(self._do, [ahead] * min(abreast, len(works)))
         self._local.unit = unit
         try:
-            for work in works:
-                unit.append(_Doing())
-                try:
-                    unit[-1].result = work()
-                except Exception as problem:
-                    unit[-1].fail(problem)
             self._send_all(unit)
         finally:
             self._local.unit = None
         return [Done(None if it.problem else it.result, it.problem) for it in unit]
+
+    def _do(self, ahead: deque[tuple[_Doing, Work]]) -> None:
+        """Does what nobody has begun yet, until nothing is left."""
+        begun: list[_Doing] = []
+        self._local.unit = begun
+        try:
+            while ahead:
+                try:
+                    doing, work = ahead.popleft()
+                except IndexError:  # another thread was faster
+                    break
+                begun.append(doing)
+                try:
+                    doing.result = work()
+                except Exception as problem:
+                    doing.fail(problem)
+        finally:
+            self._local.unit = None
 
     def flush(self) -> None:
         """Within a unit: sends what is unsent. Raises where the present work has failed by it."""
@@ -145,12 +164,18 @@ class _UnitStore:
 
     def __init__(self, store: Store, queue: UnitQueue) -> None:
         self._store, self._queue = store, queue
+        self._charging: dict[str, threading.Lock] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
     def mark_queued(self, entry: Remembered) -> None:
         self._queue.after_sending(partial(self._store.mark_queued, entry))
+
+    def charge(self, entry: Entry, held: Held) -> int | None:
+        # One after another: two transactions on one balance refuse each other, and try again later.
+        with self._charging.setdefault(entry.cost_centre, threading.Lock()):
+            return self._store.charge(entry, held)
 
     def release(self, held: Sequence[Held]) -> None:
         self._queue.after_sending(partial(self._store.release, held))

@@ -125,12 +125,12 @@ class EmbeddedStore:
         )
         return [decode_record(body) for (body,) in rows]
 
-    def newest_to(self, number: str) -> Key | None:
+    def newest_to(self, number: str, limit: int) -> list[Key]:
         rows = self._db.read(
-            "SELECT cost_centre, id FROM records WHERE number = ? ORDER BY id DESC LIMIT 1",
-            (number,),
+            "SELECT cost_centre, id FROM records WHERE number = ? ORDER BY id DESC LIMIT ?",
+            (number, limit),
         )
-        return Key(*rows[0]) if rows else None
+        return [Key(*row) for row in rows]
 
     def put_refs(self, refs: Sequence[tuple[str, str, Key]]) -> None:
         self._db.write_many(
