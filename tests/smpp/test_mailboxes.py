@@ -253,6 +253,36 @@ def test_what_was_on_its_way_when_somebody_else_had_the_mailbox_is_read_again(
     run(work())
 
 
+def test_what_is_acknowledged_while_it_is_read_again_does_not_come_again(
+    world: World, run: Run
+) -> None:
+    async def work() -> None:
+        hands = Hands()
+        cost_centre = smpp_login(world)
+        post(world, cost_centre, receipt(0))
+        lease = partial(world.bare.store.lease, lease_of(cost_centre))
+        async with office(world, replace(QUICK, renew=0.02), hands=hands, response=0.2) as place:
+            customer = await place.customer(BIND_RECEIVER)
+            pdu, _ = await delivered(customer)
+            world.now += 100
+            assert lease("they", world.now + 30, world.now)
+            letters = mailbox_of(place, cost_centre)._letters
+            await until(lambda: letters.reading > 1 and not letters.in_flight)
+            hands.held = []
+            await until(lambda: hands.held)
+            lease("they", world.now, world.now)
+            customer.answer(pdu)
+            await nothing_comes(customer)
+            reading, hands.held = hands.held, None
+            for one in reading:
+                one()
+            await until_empty(world, cost_centre)
+            await nothing_comes(customer)
+            await customer.close()
+
+    run(work())
+
+
 def _is_ours(lease: Callable[[str, float, float], bool], world: World) -> bool:
     """Whether the mailbox is the office's again."""
     if lease("they", world.now + 30, world.now):
