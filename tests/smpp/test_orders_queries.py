@@ -79,7 +79,9 @@ def test_an_id_is_found_in_capitals_too(world: World, cost_centre: str) -> None:
     assert found(world, cost_centre, identifier) == ("", ENROUTE, 0)
 
 
-@pytest.mark.parametrize("identifier", ["", "12345", derived_id(START - 5 * 86_400, "old"), "x" * 64])
+@pytest.mark.parametrize(
+    "identifier", ["", "12345", derived_id(START - 5 * 86_400, "old"), "x" * 64]
+)
 def test_what_nobody_sent_is_not_found(world: World, cost_centre: str, identifier: str) -> None:
     assert not_found(world, cost_centre, identifier) == status.ESME_RQUERYFAIL
 

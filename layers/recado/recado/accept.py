@@ -94,8 +94,11 @@ def _take(amount: int, cost_centre: CostCentre, deps: Deps) -> None:
 
 
 def _take_the_others(ask: Ask, cost_centre: CostCentre, deps: Deps) -> None:
-    """A batch or a submit_multi is as much work as its messages are, so it counts as so many, or
-    as a whole second's where it has more. The first of them was counted as the request."""
+    """A submit_multi counts as many as it has destinations, or as a whole second's where it has
+    more: with SMPP it is messages that are counted. (By HTTP it is requests.) The first of them
+    was counted already."""
+    if ask.registered is None:
+        return
     others = min(len(ask.wishes), cost_centre.per_second) - 1
     if others > 0:
         _take(others, cost_centre, deps)
