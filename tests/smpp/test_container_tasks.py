@@ -2,7 +2,6 @@
 the other stands by until they are given back, or until their leases run out."""
 
 import asyncio
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from recado.engine.aws.queue import SQSQueue
 from recado.http import Outgoing
 from recado.message import State
 from recado.smpp import pdu as wire
-from smpp.container import Container
+from smpp.container import _FEW_BATCHES, Container
 from smpp.crossing import Answer
 from tests.support.aws_world import AwsWorld
 from tests.support.smpp_asking import submit_multi
@@ -190,9 +189,9 @@ def _batch(scene: Scene, numbers: str) -> None:
 
 def test_a_single_message_overtakes_batches_however_many_are_in_hand(scene: Scene) -> None:
     single = "5534998887701"
-    may_go = threading.Event()
 
     async def test() -> None:
+        may_go = asyncio.Event()
         async with Two(scene) as two:
             exchange = two.tasks[0]._crossing
             held = exchange._binds
@@ -200,15 +199,15 @@ def test_a_single_message_overtakes_batches_however_many_are_in_hand(scene: Scen
 
             async def slow(requests: Sequence[Outgoing]) -> Sequence[Answer]:
                 if len(requests) > 1:
-                    await asyncio.to_thread(may_go.wait)
+                    await may_go.wait()
                 return await held(requests)
 
             exchange._binds = slow
             for n in range(10):
                 await asyncio.to_thread(_batch, scene, f"55349988800{n}")
             await scene.functions()
-            # As many as it may have in hand.
-            await scene.until(lambda: len(two.sources[0].took) == 8)
+            # As many as it may have.
+            await scene.until(lambda: two.tasks[0]._bulk._in_hand == _FEW_BATCHES)
             await asyncio.to_thread(scene.world.send, single)
             await scene.functions()
             await scene.smsc.until(lambda: len(scene.smsc.taken) == 1)
