@@ -58,16 +58,12 @@ def test_ia5_above_127_is_read_as_latin1_and_not_written() -> None:
 
 
 def test_a_class_is_told_apart_from_the_alphabet() -> None:
-    classes = {coding: text.class_of(coding) for coding in TEXTS}
-    assert [classes[coding] for coding in (0, 1, 3, 8)] == [None] * 4
-    assert [classes[coding] for coding in (0x10, 0x12, 0x19, 0xF0, 0xF3)] == [0, 2, 1, 0, 3]
     assert [coding for coding in range(256) if text.is_ucs2(coding)] == [8, 24, 25, 26, 27]
 
 
 def test_a_coding_that_is_not_a_texts_is_an_error() -> None:
     for data_coding in set(range(256)) - set(TEXTS):
         assert not text.is_text(data_coding)
-        assert text.class_of(data_coding) is None
         with pytest.raises(ValueError, match="is not a text's"):
             text.decoded(b"", data_coding)
         with pytest.raises(ValueError, match="is not a text's"):

@@ -53,11 +53,6 @@ def is_ucs2(data_coding: int) -> bool:
     return _KINDS.get(data_coding) is _Kind.UCS2
 
 
-def class_of(data_coding: int) -> int | None:
-    """The message class that it carries: 0 (shown at once) to 3; None where it carries none."""
-    return data_coding & 3 if data_coding >= 0x10 and is_text(data_coding) else None
-
-
 def decoded(octets: bytes, data_coding: int, alphabet: Alphabet = "gsm") -> str:
     """The text, without a user data header. `alphabet` is what the sender's data_coding 0 means.
 
