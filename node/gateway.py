@@ -9,10 +9,9 @@ from typing import Any, TypeAlias
 
 from node.http_server import RawRequest, Reply
 from node.template import Router
-from node.waiting import start
+from node.waiting import Durably, start
 from recado import esme
 from recado.engine.embedded.blobs import UPLOADS
-from recado.engine.embedded.database import Database
 from recado.errors import Conflict
 from recado.http import Answer, Event
 from recado.ids import new_id
@@ -48,12 +47,12 @@ class Gateway:
         self,
         router: Router,
         functions: Mapping[str, Function],
-        database: Database,
+        durable: Durably,
         clock: Callable[[], float],
         pages: Mapping[str, Page] = MappingProxyType({}),
     ) -> None:
         self._router, self._functions = router, functions
-        self._database, self._clock, self._pages = database, clock, pages
+        self._durable, self._clock, self._pages = durable, clock, pages
 
     def handle(self, request: RawRequest, reply: Reply) -> None:
         """Calls the function, which never blocks here, and keeps its answer until the commit."""
@@ -81,7 +80,7 @@ class Gateway:
                     why = words_of(problem) or type(problem).__name__
                     _send(self._fault(f"a commit failed: {why}", path), reply)
 
-            self._database.then(durable)
+            self._durable.then(durable)
 
         # It may step aside: a list of 300,000 numbers is not read in one go.
         start(work)

@@ -13,8 +13,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from node.waiting import can_wait, start
-from recado.engine.embedded.database import Database
+from node.waiting import Durably, can_wait, start
 from smpp.hands import Done
 
 _SHARE = 0.01  # seconds of a turn in which works begin
@@ -24,8 +23,8 @@ class GreenHands:
     """smpp.hands.Hands. Made and used within one running loop. All works begin in their order,
     whatever their lane; those that wait for nothing end in it, too."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, durable: Durably) -> None:
+        self._durable = durable
         self._soon = asyncio.get_running_loop().call_soon
         self._put_off: deque[Callable[[], None]] = deque()
         self._share_ends = 0.0  # 0: none has begun in this turn
@@ -64,7 +63,7 @@ class GreenHands:
         except BaseException as error:  # a greenlet has nobody else to raise it to
             self._soon(done, None, error)
         else:
-            self._database.then(partial(self._ended, done, result))
+            self._durable.then(partial(self._ended, done, result))
 
     def _ended(self, done: Done, result: Any, problem: BaseException | None) -> None:
         if problem is not None:

@@ -7,11 +7,20 @@ are in hand in one thread. (SQLAlchemy's asyncio support stands on the same idea
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from greenlet import getcurrent, greenlet
 
 Result = TypeVar("Result")
+
+
+class Durably(Protocol):
+    """Where a hop's writes become durable: the database or, at the other end of a link to it,
+    whatever says so."""
+
+    def then(self, after: Callable[[BaseException | None], None]) -> None:
+        """Calls `after` when all writes so far are durable (None), or with why they are not."""
+
 
 # Greenlets that wait for the next piece of work: a new one costs 12 us, to wake one costs 0.4.
 _idle: list[Any] = []

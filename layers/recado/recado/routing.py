@@ -41,8 +41,10 @@ class Routing:
         now = self._clock()
         if now < self._until:
             return
-        self._routes = [msgspec.json.decode(b, type=Route) for b in self._store.configs("route")]
+        routes = [msgspec.json.decode(b, type=Route) for b in self._store.configs("route")]
         upstreams = [msgspec.json.decode(b, type=Upstream) for b in self._store.configs("upstream")]
+        # Together: others may look while the store is asked for the second.
+        self._routes = routes
         self._upstreams = {upstream.name: upstream for upstream in upstreams}
         self._until = now + _CACHED_SECONDS
 
