@@ -112,6 +112,15 @@ def up(
         Path | None, typer.Option(envvar="RECADO_TLS_CERTIFICATE", help="PEM; with --tls-key.")
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(envvar="RECADO_TLS_KEY", help="PEM.")] = None,
+    fronts: Annotated[
+        int,
+        typer.Option(
+            envvar="RECADO_FRONTS",
+            min=0,
+            max=1,
+            help="1: a second process has the sockets to the world, and two cores are used.",
+        ),
+    ] = 0,
     simulator: Annotated[bool, typer.Option(help="Start a simulator beside the gateway.")] = True,
     simulator_url: Annotated[
         str | None, typer.Option(help="Use the simulator that runs there instead.")
@@ -132,6 +141,7 @@ def up(
         smpp=ports if smpp else None,
         tls_certificate=tls_certificate,
         tls_key=tls_key,
+        fronts=fronts,
         simulator=simulator,
         simulator_url=simulator_url,
     )

@@ -36,17 +36,17 @@ def pages(
     """The pages by their path. Whether an SMSC can be reached is told by /metrics alone: what goes
     there waits, and the node is as ready as ever."""
     return {
-        "/health": _healthy,
+        "/health": healthy,
         "/ready": Readiness(database, workers).answer,
         "/metrics": partial(_metrics, database, queue, smpp, metrics_token, time.time()),
     }
 
 
-def _healthy(_request: RawRequest, reply: Reply) -> None:
-    _tell(reply, 200, {"status": "ok"})
+def healthy(_request: RawRequest, reply: Reply) -> None:
+    tell(reply, 200, {"status": "ok"})
 
 
-def _tell(reply: Reply, status: int, content: Mapping[str, str]) -> None:
+def tell(reply: Reply, status: int, content: Mapping[str, str]) -> None:
     headers = {"content-type": "application/json", "cache-control": "no-store"}
     reply(status, headers, msgspec.json.encode(content))
 
@@ -59,12 +59,15 @@ class Readiness:
         self._proved_at = -_PROOF_SECONDS
 
     def answer(self, _request: RawRequest, reply: Reply) -> None:
+        self.tell(reply)
+
+    def tell(self, reply: Reply) -> None:
         """Answers at once, or when the commit that it asks for has come to its end."""
         problem = self._workers.problem
         if problem is not None:
-            _tell(reply, 503, {"status": "not ready", "workers": problem})
+            tell(reply, 503, {"status": "not ready", "workers": problem})
         elif self._database.problem is None and time.monotonic() - self._proved_at < _PROOF_SECONDS:
-            _tell(reply, 200, {"status": "ready"})
+            tell(reply, 200, {"status": "ready"})
         else:
             self._prove(reply)
 
@@ -79,10 +82,10 @@ class Readiness:
     def _proved(self, reply: Reply, problem: BaseException | None) -> None:
         if problem is None:
             self._proved_at = time.monotonic()
-            _tell(reply, 200, {"status": "ready"})
+            tell(reply, 200, {"status": "ready"})
         else:
             why = words_of(problem) or type(problem).__name__
-            _tell(reply, 503, {"status": "not ready", "store": why})
+            tell(reply, 503, {"status": "not ready", "store": why})
 
 
 def _metrics(
@@ -94,16 +97,28 @@ def _metrics(
     request: RawRequest,
     reply: Reply,
 ) -> None:
+    if refuses(token, request, reply):
+        return
+    commits = (database.commits, database.commit_seconds)
+    text = exposition(counts(), queue.depths(), queue.ages(), commits, started_at, smpp())
+    tell_metrics(reply, text)
+
+
+def refuses(token: str, request: RawRequest, reply: Reply) -> bool:
+    """Whether whoever asks may not read the metrics; then it is told so."""
     headers = dict(request.headers)
     if token and not _is_bearer(headers.get("authorization", ""), token):
         body = b'{"error":"the token is missing or wrong"}'
         reply(401, {"content-type": "application/json", "www-authenticate": "Bearer"}, body)
     elif not token and not (_is_loopback(request.peer) and headers.keys().isdisjoint(_FORWARDED)):
-        _tell(reply, 403, {"error": "this machine alone, unless RECADO_METRICS_TOKEN is set"})
+        tell(reply, 403, {"error": "this machine alone, unless RECADO_METRICS_TOKEN is set"})
     else:
-        commits = (database.commits, database.commit_seconds)
-        text = exposition(counts(), queue.depths(), queue.ages(), commits, started_at, smpp())
-        reply(200, {"content-type": "text/plain; version=0.0.4; charset=utf-8"}, text.encode())
+        return False
+    return True
+
+
+def tell_metrics(reply: Reply, text: str) -> None:
+    reply(200, {"content-type": "text/plain; version=0.0.4; charset=utf-8"}, text.encode())
 
 
 def _is_bearer(authorization: str, token: str) -> bool:

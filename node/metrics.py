@@ -97,9 +97,11 @@ def exposition(
     commits: tuple[int, float],
     started_at: float,
     smpp: SmppCounts | None = None,
+    cpu_elsewhere: float = 0.0,
 ) -> str:
     """All metrics: the counts, each queue's depth and the age of its oldest message, the number of
-    commits and the seconds that they took, when the process started, and what is bound."""
+    commits and the seconds that they took, when the process started, and what is bound. Of two
+    processes that are one node `cpu_elsewhere` is what the other one used."""
     lines: list[str] = []
     for name, text, samples in _counted(counts):
         lines += _metric(f"recado_{name}_total", "counter", text, samples)
@@ -124,7 +126,7 @@ def exposition(
     )
     if smpp is not None:
         lines += _bound(smpp)
-    lines += _process(started_at)
+    lines += _process(started_at, time.process_time() + cpu_elsewhere)
     return "\n".join(lines) + "\n"
 
 
@@ -172,13 +174,13 @@ def _metric(name: str, kind: str, text: str, samples: Iterable[Sample]) -> list[
     return head + [f"{name}{labels} {value:.15g}" for labels, value in samples]
 
 
-def _process(started_at: float) -> list[str]:
+def _process(started_at: float, cpu: float) -> list[str]:
     python = ".".join(map(str, sys.version_info[:3]))
     build = f'{{version="{_version()}",python="{python}"}}'
     return [
         *_metric("recado_build_info", "gauge", "Always 1.", [(build, 1)]),
         *_metric("process_start_time_seconds", "gauge", "Since 1970, in UTC.", [("", started_at)]),
-        *_metric("process_cpu_seconds_total", "counter", "CPU time.", [("", time.process_time())]),
+        *_metric("process_cpu_seconds_total", "counter", "CPU time.", [("", cpu)]),
     ]
 
 

@@ -11,9 +11,8 @@ from msgspec import Struct
 
 from node.hands import GreenHands
 from node.metrics import SmppCounts
-from node.waiting import wait
+from node.waiting import Durably, wait
 from recado.connector_tests import connector_test, is_over_bind
-from recado.engine.embedded.database import Database
 from recado.errors import Misconfigured
 from recado.http import Outgoing, Reached, Unreached
 from recado.mailbox_operations import mailbox_list
@@ -27,10 +26,17 @@ from smpp.service import Service, ServiceSettings
 Answers: TypeAlias = list[Reached | Unreached]
 Way: TypeAlias = Callable[[Sequence[Outgoing]], Awaitable[Answers]]
 
+Rows: TypeAlias = list[dict[str, Any]]
+Look: TypeAlias = Callable[[str, bool], Rows]
+"""The state of a connector's binds; if asked to, once it is known whether they can be made."""
+Bound: TypeAlias = tuple[int, int]
+"""A customer's binds, and how many of them take what waits."""
+Count: TypeAlias = Callable[[Sequence[str]], list[Bound]]
+"""Of each of some cost centres in its turn."""
+
 _SCHEME = "smpp:"
 _HOLDER = "node"  # of its leases: there is one process
 _MODES = ("transmitter", "receiver", "transceiver")
-_MOST_COUNTED = 100_000  # mails: to count more of them would hold up everything else
 _GLANCE = 0.1  # seconds between looks at a bind that is being made
 _PATIENCE = 15.0
 _GOODBYE = 5.0  # seconds for what is in flight when the node ends
@@ -74,9 +80,10 @@ class Ways:
             return wait(self.binds(requests))
         # A hop's writes so far must not be lost once it has spoken to the world outside.
         self.settle()
-        return wait(self._exchanged(requests))
+        return wait(self.exchanged(requests))
 
-    async def _exchanged(self, requests: Sequence[Outgoing]) -> Answers:
+    async def exchanged(self, requests: Sequence[Outgoing]) -> Answers:
+        """The same for whoever awaits it, and has settled."""
         by_bind = [request for request in requests if request.url.startswith(_SCHEME)]
         if not by_bind:
             return await self.courier(requests)
@@ -93,35 +100,30 @@ async def _no_binds(requests: Sequence[Outgoing]) -> Answers:
 class Smpp:
     """The service, if it runs at all, and what the rest of the node asks of it."""
 
-    def __init__(self, database: Database, ways: Ways) -> None:
-        self._database, self._ways = database, ways
+    def __init__(self, ways: Ways) -> None:
+        self._ways = ways
         self._service: Service | None = None
-        self._host = ""
 
-    async def start(self, deps: Deps, settings: ServerSettings | None) -> None:
+    async def start(self, deps: Deps, durable: Durably, settings: ServerSettings | None) -> None:
         """Binds to the SMSCs, and listens; without settings, neither. Raises Misconfigured, naming
         the port, where it can't listen."""
         if settings is None:
             return
         told = ServiceSettings(server=settings, holder=_HOLDER)
-        service = Service(deps, GreenHands(self._database), told)
+        service = Service(deps, GreenHands(durable), told)
         self._ways.binds = service.binds.exchange
         try:
             await service.start()
         except OSError as error:
             await service.close(0.0)
             raise Misconfigured(_not_free(settings, service, error)) from error
-        self._service, self._host = service, settings.host
+        self._service = service
 
-    def addresses(self) -> tuple[str, ...]:
-        """Where customers bind, as host:port; the one without TLS first. Where there is none of
-        that kind, the other says so."""
+    def ports(self) -> Ports | None:
+        """Where customers bind."""
         if self._service is None:
-            return ()
-        plain, tls = self._service.server.port, self._service.server.tls_port
-        if plain is None:
-            return () if tls is None else (f"{address(self._host, tls)} (TLS only)",)
-        return tuple(address(self._host, port) for port in (plain, tls) if port is not None)
+            return None
+        return Ports(self._service.server.port, self._service.server.tls_port)
 
     async def stop_serving(self, grace: float) -> None:
         """Takes nothing new from customers, answers what is in hand, and unbinds them."""
@@ -133,33 +135,54 @@ class Smpp:
         if self._service is not None:
             await self._service.binds.close(_GOODBYE)
 
-    def counts(self) -> SmppCounts | None:
+    def counts(self, mails: Callable[[], int]) -> SmppCounts | None:
         """For /metrics."""
         if self._service is None:
             return None
         rows = self._service.binds.states()
         modes = Counter(customer.mode for customer in self._service.server.customers)
-        [(mails,)] = self._database.read(
-            "SELECT count(*) FROM (SELECT 1 FROM mail LIMIT ?)", (_MOST_COUNTED,)
-        )
         return SmppCounts(
             binds=Counter(row["connector"] for row in rows),
             binds_up=Counter(row["connector"] for row in rows if row["state"] == _BOUND),
             customers={mode: modes[mode] for mode in _MODES},
-            mails=mails,
+            mails=mails(),
         )
 
     def operations(self) -> Mapping[str, Callable[..., Any]]:
         """The operators' operations, which here know of binds."""
         if self._service is None:
             return OPERATIONS
-        service = self._service
-        return {
-            **OPERATIONS,
-            "connector_show": partial(_shown, service),
-            "connector_test": partial(_tested, service),
-            "mailbox_list": partial(_mailboxes, service),
-        }
+        return knowing(lambda connector, tried: wait(self.binds(connector, tried)), self.customers)
+
+    def customers(self, cost_centres: Sequence[str]) -> list[Bound]:
+        """Of each cost centre in its turn."""
+        server = self._service.server if self._service is not None else None
+        found = [server.customers_of(one) if server else [] for one in cost_centres]
+        return [(len(bound), sum(customer.receives for customer in bound)) for bound in found]
+
+    async def binds(self, connector: str, tried: bool) -> Rows:
+        """The state of a connector's binds; `tried`: once what is configured now has been tried, as
+        far as that goes without long patience."""
+        if self._service is None:
+            return []
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _PATIENCE
+        if tried:
+            await asyncio.sleep(Timing().look + _GLANCE)  # then a change of a moment ago was seen
+        rows = _rows(self._service, connector)
+        while tried and loop.time() < until and not _are_tried(rows):
+            await asyncio.sleep(_GLANCE)
+            rows = _rows(self._service, connector)
+        return rows
+
+
+def addresses(host: str, ports: Ports | None) -> tuple[str, ...]:
+    """Where customers bind, as host:port; the one without TLS first. Where there is none of that
+    kind, the other says so."""
+    plain, tls = (None, None) if ports is None else (ports.plain, ports.tls)
+    if plain is None:
+        return () if tls is None else (f"{address(host, tls)} (TLS only)",)
+    return tuple(address(host, port) for port in (plain, tls) if port is not None)
 
 
 def address(host: str, port: int) -> str:
@@ -180,44 +203,45 @@ def _not_free(settings: ServerSettings, service: Service, error: OSError) -> str
 # --- what operators see of binds -----------------------------------------------------------------
 
 
-def _shown(service: Service, deps: Deps, **arguments: Any) -> dict[str, Any]:
-    return _with_binds(connector_show(deps, **arguments), service)
+def knowing(look: Look, count: Count) -> Mapping[str, Callable[..., Any]]:
+    """The operators' operations, where there are binds to look at."""
+    return {
+        **OPERATIONS,
+        "connector_show": partial(_shown, look),
+        "connector_test": partial(_tested, look),
+        "mailbox_list": partial(_mailboxes, count),
+    }
 
 
-def _tested(service: Service, deps: Deps, name: str) -> dict[str, Any]:
+def _shown(look: Look, deps: Deps, **arguments: Any) -> dict[str, Any]:
+    found = connector_show(deps, **arguments)
+    return _with_binds(found, look(found["name"], False))
+
+
+def _tested(look: Look, deps: Deps, name: str) -> dict[str, Any]:
     """As connector_test, once the binds stand, or it is known why they don't."""
     if is_over_bind(upstream_named(name, deps)):
-        wait(_until_tried(service, name))
-    return _with_binds(connector_test(deps, name), service)
+        look(name, True)
+    found = connector_test(deps, name)
+    return _with_binds(found, look(found["name"], False))
 
 
-async def _until_tried(service: Service, name: str) -> None:
-    """Until what is configured now has been tried, as far as that goes without long patience."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + _PATIENCE
-    await asyncio.sleep(Timing().look + _GLANCE)  # then a change of a moment ago was seen
-    while loop.time() < until:
-        rows = _rows(service, name)
-        if rows and all(row["state"] == _BOUND or row["problem"] for row in rows):
-            break
-        await asyncio.sleep(_GLANCE)
+def _are_tried(rows: Rows) -> bool:
+    return bool(rows) and all(row["state"] == _BOUND or row["problem"] for row in rows)
 
 
-def _rows(service: Service, name: str) -> list[dict[str, Any]]:
+def _rows(service: Service, name: str) -> Rows:
     rows = [row for row in service.binds.states() if row["connector"] == name]
     return [{column: row.get(column) for column in _COLUMNS} for row in rows]
 
 
-def _with_binds(found: dict[str, Any], service: Service) -> dict[str, Any]:
-    rows = _rows(service, found["name"])
+def _with_binds(found: dict[str, Any], rows: Rows) -> dict[str, Any]:
     return {**found, "binds": rows} if rows else found
 
 
-def _mailboxes(service: Service, deps: Deps, **arguments: Any) -> list[dict[str, Any]]:
+def _mailboxes(count: Count, deps: Deps, **arguments: Any) -> Rows:
     """With the binds of each customer, and how many of them take what waits."""
     rows = mailbox_list(deps, **arguments)
-    for row in rows:
-        customers = service.server.customers_of(row["id"])
-        row["binds"] = len(customers)
-        row["receivers"] = sum(customer.receives for customer in customers)
+    for row, (binds, receivers) in zip(rows, count([row["id"] for row in rows]), strict=True):
+        row |= {"binds": binds, "receivers": receivers}
     return rows

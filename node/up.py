@@ -3,15 +3,12 @@ one process; the simulator, if it is wanted, in another."""
 
 import asyncio
 import contextlib
-import gc
 import ipaddress
 import signal
-import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +17,15 @@ import uvloop
 from msgspec import Struct
 from msgspec.structs import replace
 
-from node import uploads
 from node.control import listen
-from node.courier import Courier
 from node.demo import demo_cost_centre, point_at_simulator
-from node.gateway import Gateway
-from node.health import pages
-from node.http_server import Server, serve
+from node.faces import Behind, Face, OwnFace
+from node.front_words import Doors
+from node.fronts import FrontFace
 from node.installation import TEMPLATE, make_durable, open_installation
-from node.smpp import Ports, Smpp, Ways, address, server_settings
-from node.template import Router, Wiring, read_template
+from node.memory import leave_alone_what_stays
+from node.smpp import Ports, address, addresses
+from node.template import Wiring, read_template
 from node.turns import Taking
 from node.waiting import can_wait, wait
 from node.workers import Workers, load_functions
@@ -43,7 +39,6 @@ from recado.observability import log
 from recado.settings import Settings
 from recado.wiring import Deps
 
-_YOUNG = 50_000  # objects until the garbage collector looks: what a message leaves has no cycles
 GRACE = 30.0  # seconds for what is in hand when the node is told to stop
 _BLOB_DAYS = 125  # how much longer than a message: it is there 90 days ahead, 30 more if moved
 _HOUR = 3600.0
@@ -59,6 +54,7 @@ class UpSettings(Struct, frozen=True, kw_only=True):
     smpp: Ports | None = Ports()  # None: no SMPP at all
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    fronts: int = 0  # processes for the sockets to the world; 0: one process does everything
     simulator: bool = True  # start one
     simulator_url: str | None = None  # use this one instead
 
@@ -67,7 +63,7 @@ class Started(Struct, frozen=True):
     """What to tell whoever started the node."""
 
     url: str
-    smpp: tuple[str, ...]  # where it listens, as Smpp.addresses has it
+    smpp: tuple[str, ...]  # where it listens, as node.smpp.addresses has it
     data: Path
     simulator_url: str | None
     demo: dict[str, Any] | None  # the demo cost centre, on the first start alone
@@ -102,50 +98,49 @@ async def _run(
     loop = asyncio.get_running_loop()
     stop = _told_to_stop(loop)
     async with AsyncExitStack() as stack:
-        courier = Courier()
-        stack.push_async_callback(courier.close)
-        ways, turns = Ways(courier.exchange), Taking()
+        doors = _doors(told)
+        face: Face = FrontFace(doors, settings) if told.fronts else OwnFace(doors)
+        stack.push_async_callback(face.close)
+        turns = Taking()
         deps, database, engine = open_installation(
-            told.data, wiring, settings, ways.exchange, turns.as_turns(), holds_binds=True
+            told.data, wiring, settings, face.exchange, turns.as_turns(), holds_binds=True
         )
         queue, blobs = engine.queue, engine.blobs
         assert isinstance(queue, EmbeddedQueue)  # noqa: S101 - the embedded engine's
         assert isinstance(blobs, DirectoryBlobs)  # noqa: S101 - the embedded engine's
         stack.callback(database.close)
         _join_to_loop(database, loop)
-        ways.settle = database.wait
         recado_wiring.use(deps)
         functions = load_functions(wiring.functions)
         workers = Workers(wiring.consumers, wiring.timers, functions, queue, turns)
-        smpp = Smpp(database, ways)
-        own = pages(database, queue, workers, settings.metrics_token, smpp.counts)
-        routes = Router(wiring.routes, wiring.default)
-        gateway = Gateway(routes, functions, database, deps.clock, own)
-        context = _tls(told)
-        server = await _listen(gateway, blobs, told, context)
-        await smpp.start(deps, server_settings(told.smpp, told.host, context))
-        url = _own_url(told, server.port)
+        standing = await face.start(Behind(deps, database, queue, workers, wiring, functions))
+        url = _own_url(told, standing.http_port)
         simulator_url = await _simulator(told, stack)
         demo = _set_up(deps, simulator_url, _callback_base(told, settings, url))
         make_durable(database)
-        control = await listen(told.data, deps, database, smpp.operations())
+        control = await listen(told.data, deps, database, face.operations())
         stack.callback(control.close)
         housekeeping = asyncio.ensure_future(_expire_blobs(blobs, settings))
         stack.callback(housekeeping.cancel)
         workers.start()
-        _leave_alone_what_stays()
-        certificate, bound_at = told.tls_certificate, smpp.addresses()
-        shown = _are_callbacks_private(settings)
+        leave_alone_what_stays()
+        bound_at = addresses(told.host, standing.smpp)
+        certificate, shown = told.tls_certificate, _are_callbacks_private(settings)
         started(Started(url, bound_at, told.data, simulator_url, demo, shown, certificate))
         await stop.wait()
-        await _finish(server, workers, smpp)
+        await _finish(face, workers)
 
 
-def _leave_alone_what_stays() -> None:
-    """The garbage collector took 5 % of the node's time at its usual pace."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_YOUNG)
+def _doors(told: UpSettings) -> Doors:
+    certificate, key = told.tls_certificate, told.tls_key
+    return Doors(
+        data=str(told.data.absolute()),
+        host=told.host,
+        http_port=told.http_port,
+        smpp=told.smpp,
+        tls_certificate=str(certificate.absolute()) if certificate else None,
+        tls_key=str(key.absolute()) if key else None,
+    )
 
 
 def _are_callbacks_private(settings: Settings) -> bool:
@@ -154,15 +149,13 @@ def _are_callbacks_private(settings: Settings) -> bool:
     return settings.loopback if private is None else private
 
 
-async def _finish(server: Server, workers: Workers, smpp: Smpp) -> None:
+async def _finish(face: Face, workers: Workers) -> None:
     """Nothing new comes in; what is in hand comes to its end; then the binds that it needs go."""
     log.info("stopping: finishing what is in hand")
-    _, _, in_time = await asyncio.gather(
-        server.close(GRACE), smpp.stop_serving(GRACE), workers.stop(GRACE)
-    )
+    _, in_time = await asyncio.gather(face.stop_serving(GRACE), workers.stop(GRACE))
     if not in_time:
         log.warning("not all came to its end in time; it goes on at the next start")
-    await smpp.close()
+    await face.unbind()
 
 
 def _told_to_stop(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
@@ -193,37 +186,6 @@ def _join_to_loop(database: Database, loop: asyncio.AbstractEventLoop) -> None:
 
     database.schedule = loop.call_soon
     database.wait = durable
-
-
-def _tls(told: UpSettings) -> ssl.SSLContext | None:
-    """What HTTP and SMPP prove themselves by, if there is a certificate."""
-    if not (told.tls_certificate or told.tls_key):
-        return None
-    if not (told.tls_certificate and told.tls_key):
-        raise Misconfigured("TLS needs both a certificate and a key")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(told.tls_certificate, told.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise Misconfigured(f"can't use the TLS certificate or key: {error}") from error
-    return context
-
-
-async def _listen(
-    gateway: Gateway, blobs: DirectoryBlobs, told: UpSettings, context: ssl.SSLContext | None
-) -> Server:
-    try:
-        return await serve(
-            gateway.handle,
-            gateway.refuse,
-            told.host,
-            told.http_port,
-            ssl_context=context,
-            begin_upload=partial(uploads.begin, blobs=blobs),
-        )
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise Misconfigured(f"can't listen on {told.host}:{told.http_port}: {reason}") from error
 
 
 def _own_url(told: UpSettings, port: int) -> str:

@@ -17,6 +17,7 @@ from recado.ids import derived_id
 from recado.message import Batch, Key, Message, Reply, State
 from tests.support.aws import Account, EmulatedAccount, queue_policy
 from tests.support.emulator import NO_EMULATOR, Emulator, available
+from tests.support.remote_engine import Remote
 
 START = 1_780_000_000.0
 DAY = 86_400.0
@@ -67,6 +68,20 @@ class Embedded:
     close = let_go
 
 
+class OverALink(Embedded):
+    """The embedded engine as a node's front has it: in another process, at the end of a link."""
+
+    def open(self) -> Engine:
+        self._remote = Remote(super().open(), self._database)
+        return self._remote.engine
+
+    def let_go(self) -> None:
+        self._remote.close()
+        super().let_go()
+
+    close = let_go
+
+
 class AWS:
     visibility, max_receives = queue_policy("Submit")
     expires_by_itself = True
@@ -100,10 +115,15 @@ def _embedded(request: pytest.FixtureRequest, clock: Clock) -> Installation:
     return Embedded(request.getfixturevalue("tmp_path"), clock)
 
 
+def _over_a_link(request: pytest.FixtureRequest, clock: Clock) -> Installation:
+    return OverALink(request.getfixturevalue("tmp_path"), clock)
+
+
 ENGINES: dict[str, Callable[[pytest.FixtureRequest, Clock], Installation]] = {
     "aws-on-ministack": _aws_on_ministack,
     "aws-on-moto": _aws_on_moto,
     "embedded": _embedded,
+    "embedded-over-a-link": _over_a_link,
 }
 
 

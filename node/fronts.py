@@ -1,0 +1,258 @@
+"""The face of a node in a process of its own (node.front), and what it takes to keep one there."""
+
+import asyncio
+import contextlib
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from msgspec.structs import replace
+
+from node.faces import Behind, mails_waiting
+from node.front_words import (
+    OPERATIONS,
+    Answered,
+    Doors,
+    Figures,
+    Front,
+    Page,
+    Standing,
+    Worker,
+    found,
+)
+from node.health import Readiness
+from node.rpc import Link, Lost
+from node.rpc_operations import Operation, Respond, Serve, Served
+from node.smpp import Bound, knowing
+from node.waiting import wait
+from recado.engine import Queue, Store
+from recado.errors import Misconfigured
+from recado.http import Outgoing, Reached, Unreached
+from recado.observability import counts, log
+from recado.operations import OPERATIONS as OPERATORS
+from recado.settings import Settings
+
+_SCHEME = "smpp:"
+_NO_FRONT = Unreached("the node's front is being started", sent=False)
+_CUT_OFF = Unreached("the node's front ended meanwhile", sent=True)
+_PATIENCE = 5.0  # seconds that what is to leave waits for a front that is being started
+_YOUNG = 10.0  # seconds: one that ends before is started again after a pause
+_LONGEST_PAUSE = 10.0
+_GOODBYE = 10.0  # seconds for a front's end, before it is killed
+
+
+class FrontFace:
+    """node.faces.Face. Made and used within one running loop."""
+
+    def __init__(self, doors: Doors, settings: Settings) -> None:
+        self._doors, self._settings = doors, settings
+        self._loop = asyncio.get_running_loop()
+        self._link: Link | None = None
+        self._front: Front
+        self._behind: Behind
+        self._served: Served
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._up = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._settle: Callable[[], None] = _nothing
+
+    async def start(self, behind: Behind) -> Standing:
+        self._behind, self._settle = behind, behind.database.wait
+        self._served = _served(behind)
+        standing = await self._started()
+        # The next one has to be found where this one was.
+        self._doors = replace(
+            self._doors,
+            http_port=standing.http_port,
+            smpp=standing.smpp,
+        )
+        behind.deps.bell.heard = self._ring
+        self._keeping = self._loop.create_task(self._keep())
+        return standing
+
+    # --- the process -----------------------------------------------------------------------------
+
+    async def _started(self) -> Standing:
+        """Starts a front: it listens on return. Raises Misconfigured, and Lost."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "node.front", str(theirs.fileno())),
+                pass_fds=(theirs.fileno(),),
+                stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for us: we need it until we have done
+            )
+        link = self._link = Link(self._served)
+        link.on_lost = self._ended
+        self._lost.clear()
+        await self._loop.create_unix_connection(lambda: link, sock=ours)
+        self._front = OPERATIONS.remote(Front, link.ask)
+        standing: Standing = await self._asked("begin", self._doors, self._settings)
+        self._up.set()
+        return standing
+
+    def _ended(self) -> None:
+        self._up.clear()
+        self._lost.set()
+
+    async def _keep(self) -> None:
+        """Puts another one in the place of a front that has ended."""
+        pause, began = 0.0, time.monotonic()
+        while True:
+            await self._lost.wait()
+            status = await self._reaped()
+            log.error("the front ended: another one is started", extra={"status": status})
+            old = time.monotonic() - began > _YOUNG
+            pause = 0.0 if old else min(max(2 * pause, 0.25), _LONGEST_PAUSE)
+            await asyncio.sleep(pause if not old else 0.0)
+            began = time.monotonic()
+            try:
+                await self._started()
+            except (Misconfigured, OSError) as error:  # Lost is one, too
+                log.error("the front could not be started: %s", error)
+                if self._link is not None:
+                    self._link.close()
+
+    async def _reaped(self) -> int | None:
+        """The exit status of a front whose link has ended: it ends by itself, or is made to."""
+        if self._process is None:
+            return None
+        try:
+            async with asyncio.timeout(_GOODBYE):
+                return await self._process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            return await self._process.wait()
+
+    def _asked(self, name: str, *arguments: Any) -> "asyncio.Future[Any]":
+        assert self._link is not None  # noqa: S101 - whoever asks has one
+        return self._link.asked(_operation(name), *arguments)
+
+    # --- what it is for --------------------------------------------------------------------------
+
+    def exchange(self, requests: Sequence[Outgoing]) -> list[Reached | Unreached]:
+        if not all(request.url.startswith(_SCHEME) for request in requests):
+            # As node.smpp.Ways: not lost once it has spoken to the world outside.
+            self._settle()
+        if not self._up.is_set() and not wait(self._is_up()):
+            return [_NO_FRONT for _ in requests]
+        try:
+            told: list[Answered] = self._front.exchange(requests)
+        except Lost:
+            return [_CUT_OFF for _ in requests]
+        return [found(one) for one in told]
+
+    async def _is_up(self) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._up.wait(), _PATIENCE)
+        return self._up.is_set()
+
+    def _ring(self, cost_centre: str) -> None:
+        if self._link is not None:
+            self._link.tell(_operation("ring"), cost_centre)
+
+    def operations(self) -> Mapping[str, Callable[..., Any]]:
+        binds = knowing(self._look, self._customers)
+        operators = OPERATORS if self._doors.smpp is None else binds
+        return {name: partial(self._operated, work) for name, work in operators.items()}
+
+    def _look(self, connector: str, tried: bool) -> list[dict[str, Any]]:
+        return self._front.binds(connector, tried) if wait(self._is_up()) else []
+
+    def _customers(self, cost_centres: Sequence[str]) -> list[Bound]:
+        if wait(self._is_up()):
+            return self._front.customers(cost_centres)
+        return [(0, 0) for _ in cost_centres]
+
+    def _operated(self, work: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """An operation may change the configuration: the front must not go on with the old one."""
+        try:
+            return work(*arguments, **named)
+        finally:
+            with contextlib.suppress(Lost):
+                if self._up.is_set():
+                    self._front.forget()
+
+    # --- its end ---------------------------------------------------------------------------------
+
+    async def stop_serving(self, grace: float) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
+        await self._last("stop_serving", grace)
+
+    async def unbind(self) -> None:
+        await self._last("close")
+
+    async def _last(self, name: str, *arguments: Any) -> None:
+        try:
+            await self._asked(name, *arguments)
+        except Lost:
+            log.error("the front ended before its time")
+
+    async def close(self) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
+        if self._link is not None:
+            self._link.close()
+        await self._reaped()
+
+
+def _operation(name: str) -> Operation:
+    return OPERATIONS.of[Front, name]
+
+
+def _nothing() -> None:
+    pass
+
+
+# --- what a front asks for -----------------------------------------------------------------------
+
+
+def _served(behind: Behind) -> Served:
+    engine, then = behind.deps.engine, behind.database.then
+    number = OPERATIONS.of[Worker, "ready"].number
+    return {
+        **OPERATIONS.served(Store, engine.store, then),
+        **OPERATIONS.served(Queue, engine.queue, then),
+        **OPERATIONS.served(Worker, _Answers(behind), then),
+        number: (OPERATIONS.of[Worker, "ready"], _ready(behind)),
+    }
+
+
+class _Answers:
+    """node.front_words.Worker."""
+
+    def __init__(self, behind: Behind) -> None:
+        self._behind, self._started_at = behind, time.time()
+
+    def figures(self) -> Figures:
+        database, queue = self._behind.database, self._behind.queue
+        return Figures(
+            counts=counts(),
+            depths=queue.depths(),
+            ages=queue.ages(),
+            commits=database.commits,
+            commit_seconds=database.commit_seconds,
+            started_at=self._started_at,
+            cpu_seconds=time.process_time(),
+            mails=mails_waiting(database),
+        )
+
+    def ready(self) -> Page:
+        raise NotImplementedError  # answered after a commit, by _ready
+
+
+def _ready(behind: Behind) -> Serve:
+    readiness = Readiness(behind.database, behind.workers)
+
+    def serve(_: tuple[Any, ...], respond: Respond) -> None:
+        readiness.tell(
+            lambda status, headers, body: respond(Page(status, dict(headers), body), None)
+        )
+
+    return serve
