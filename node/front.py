@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,13 @@ from node.front_words import (
     Worker,
     answered,
 )
+from node.gateway import Function
 from node.installation import TEMPLATE, pepper_of
 from node.logs import log_to_stderr
 from node.memory import leave_alone_what_stays
 from node.rpc import Link
 from node.smpp import Bound
-from node.template import read_template
+from node.template import Wiring, read_template
 from node.turns import Taking
 from node.workers import load_functions
 from node.world import Inside, World
@@ -60,7 +61,8 @@ class AtOnce:
 class Fronting:
     """node.front_words.Front. Made and used within one running loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, wiring: Wiring, functions: Mapping[str, Function]) -> None:
+        self._wiring, self._functions = wiring, functions
         self._loop = asyncio.get_running_loop()
         self.link = Link(OPERATIONS.awaited(Front, self))
         self._world: World | None = None
@@ -68,7 +70,7 @@ class Fronting:
 
     async def begin(self, doors: Doors, settings: Settings) -> Standing:
         log_to_stderr(settings.log_level, settings.log_format)
-        folder, wiring = Path(doors.data), read_template(TEMPLATE)
+        folder = Path(doors.data)
         pepper = pepper_of(folder)
         blobs = DirectoryBlobs(folder / BLOBS_NAME, time.time, pepper)
         world = self._world = World(doors)
@@ -83,10 +85,8 @@ class Fronting:
             keyring=FolderKeyring(folder / SECRETS_NAME),
         )
         recado_wiring.use(deps)
-        asked = {route.function for route in wiring.routes} | {wiring.default}
-        functions = {name: it for name, it in wiring.functions.items() if name in asked}
         own = pages(OPERATIONS.remote(Worker, self.link.ask), settings.metrics_token, world.smpp)
-        inside = Inside(deps, AtOnce(), blobs, wiring, load_functions(functions), own)
+        inside = Inside(deps, AtOnce(), blobs, self._wiring, self._functions, own)
         standing = await world.start(inside)
         leave_alone_what_stays()
         return standing
@@ -136,9 +136,9 @@ def remote_store(link: Link) -> Store:
     return store
 
 
-async def _run(handle: int) -> None:
+async def _run(handle: int, wiring: Wiring, functions: Mapping[str, Function]) -> None:
     loop = asyncio.get_running_loop()
-    fronting = Fronting()
+    fronting = Fronting(wiring, functions)
     # At once: nobody is to be told that what is in hand has failed, it may have been done.
     fronting.link.on_lost = partial(os._exit, 0)
     connection = socket.socket(fileno=handle)
@@ -151,8 +151,12 @@ def main(handle: int) -> None:
     # The worker says when to stop: whoever stops a service tells all of its processes at once.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+    # Before it is asked to begin: the worker has its own to load meanwhile.
+    wiring = read_template(TEMPLATE)
+    asked = {route.function for route in wiring.routes} | {wiring.default}
+    functions = load_functions({name: wiring.functions[name] for name in asked})
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(handle))
+        runner.run(_run(handle, wiring, functions))
 
 
 if __name__ == "__main__":

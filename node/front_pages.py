@@ -1,6 +1,6 @@
 """The node's own pages where the front answers them: what the worker knows it is asked for."""
 
-from collections import Counter
+import time
 from collections.abc import Callable
 
 from node.front_words import Worker
@@ -21,17 +21,17 @@ def pages(worker: Worker, metrics_token: str, smpp: Smpp) -> dict[str, Page]:
         reply(page.status, page.headers, page.body)
 
     def metrics(reply: Reply) -> None:
-        theirs = worker.figures()
+        figures = worker.figures(counts(), time.process_time())
         tell_metrics(
             reply,
             exposition(
-                Counter(theirs.counts) + Counter(counts()),
-                theirs.depths,
-                theirs.ages,
-                (theirs.commits, theirs.commit_seconds),
-                theirs.started_at,
-                smpp.counts(lambda: theirs.mails),
-                theirs.cpu_seconds,
+                figures.counts,
+                figures.depths,
+                figures.ages,
+                (figures.commits, figures.commit_seconds),
+                figures.started_at,
+                smpp.counts(lambda: figures.mails),
+                figures.cpu_seconds,
             ),
         )
 

@@ -49,7 +49,7 @@ class Page(Struct, frozen=True, array_like=True):
 
 
 class Figures(Struct, frozen=True, array_like=True):
-    """What the worker has counted, for /metrics."""
+    """What the node has counted, for /metrics: the worker, and every front that it has had."""
 
     counts: dict[str, int]
     depths: list[Depth]
@@ -92,8 +92,8 @@ class Front(Protocol):
 class Worker(Protocol):
     """What the front asks of the worker, beside the engine."""
 
-    def figures(self) -> Figures:
-        """For /metrics."""
+    def figures(self, counts: dict[str, int], cpu_seconds: float) -> Figures:
+        """For /metrics, together with what the front that asks has counted and used so far."""
 
     def ready(self) -> Page:
         """/ready."""

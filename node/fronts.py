@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -11,27 +9,17 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from node.faces import Behind, mails_waiting
-from node.front_words import (
-    OPERATIONS,
-    Answered,
-    Doors,
-    Figures,
-    Front,
-    Page,
-    Standing,
-    Worker,
-    found,
-)
-from node.health import Readiness
+from node.faces import Behind
+from node.front_answers import FrontsCounted, served
+from node.front_process import FrontProcess
+from node.front_words import OPERATIONS, Answered, Doors, Front, Standing, found
 from node.rpc import Link, Lost
-from node.rpc_operations import Operation, Respond, Serve, Served
+from node.rpc_operations import Operation, Served
 from node.smpp import Bound, knowing
 from node.waiting import wait
-from recado.engine import Queue, Store
 from recado.errors import Misconfigured
 from recado.http import Outgoing, Reached, Unreached
-from recado.observability import counts, log
+from recado.observability import log
 from recado.operations import OPERATIONS as OPERATORS
 from recado.settings import Settings
 
@@ -41,7 +29,6 @@ _CUT_OFF = Unreached("the node's front ended meanwhile", sent=True)
 _PATIENCE = 5.0  # seconds that what is to leave waits for a front that is being started
 _YOUNG = 10.0  # seconds: one that ends before is started again after a pause
 _LONGEST_PAUSE = 10.0
-_GOODBYE = 10.0  # seconds for a front's end, before it is killed
 
 
 class FrontFace:
@@ -54,16 +41,18 @@ class FrontFace:
         self._front: Front
         self._behind: Behind
         self._served: Served
-        self._process: asyncio.subprocess.Process | None = None
+        # Now: what it imports it imports while the worker does its own.
+        self._process = FrontProcess()
         self._keeping: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
         self._lost = asyncio.Event()
+        self._counted = FrontsCounted()
         self._settle: Callable[[], None] = _nothing
 
     async def start(self, behind: Behind) -> Standing:
         self._behind, self._settle = behind, behind.database.wait
-        self._served = _served(behind)
-        standing = await self._started()
+        self._served = served(behind, self._counted)
+        standing = await self._begun()
         # The next one has to be found where this one was.
         self._doors = replace(
             self._doors,
@@ -76,20 +65,12 @@ class FrontFace:
 
     # --- the process -----------------------------------------------------------------------------
 
-    async def _started(self) -> Standing:
-        """Starts a front: it listens on return. Raises Misconfigured, and Lost."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "node.front", str(theirs.fileno())),
-                pass_fds=(theirs.fileno(),),
-                stdin=asyncio.subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for us: we need it until we have done
-            )
+    async def _begun(self) -> Standing:
+        """Has the process begin: it listens on return. Raises Misconfigured, and Lost."""
         link = self._link = Link(self._served)
         link.on_lost = self._ended
         self._lost.clear()
-        await self._loop.create_unix_connection(lambda: link, sock=ours)
+        await self._loop.create_unix_connection(lambda: link, sock=self._process.socket)
         self._front = OPERATIONS.remote(Front, link.ask)
         standing: Standing = await self._asked("begin", self._doors, self._settings)
         self._up.set()
@@ -104,30 +85,20 @@ class FrontFace:
         pause, began = 0.0, time.monotonic()
         while True:
             await self._lost.wait()
-            status = await self._reaped()
+            status = await self._process.ended()
+            self._counted.ended()
             log.error("the front ended: another one is started", extra={"status": status})
             old = time.monotonic() - began > _YOUNG
             pause = 0.0 if old else min(max(2 * pause, 0.25), _LONGEST_PAUSE)
             await asyncio.sleep(pause if not old else 0.0)
             began = time.monotonic()
             try:
-                await self._started()
+                self._process = FrontProcess()
+                await self._begun()
             except (Misconfigured, OSError) as error:  # Lost is one, too
                 log.error("the front could not be started: %s", error)
                 if self._link is not None:
                     self._link.close()
-
-    async def _reaped(self) -> int | None:
-        """The exit status of a front whose link has ended: it ends by itself, or is made to."""
-        if self._process is None:
-            return None
-        try:
-            async with asyncio.timeout(_GOODBYE):
-                return await self._process.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            return await self._process.wait()
 
     def _asked(self, name: str, *arguments: Any) -> "asyncio.Future[Any]":
         assert self._link is not None  # noqa: S101 - whoever asks has one
@@ -199,7 +170,9 @@ class FrontFace:
             self._keeping.cancel()
         if self._link is not None:
             self._link.close()
-        await self._reaped()
+        else:
+            self._process.socket.close()
+        await self._process.ended()
 
 
 def _operation(name: str) -> Operation:
@@ -208,51 +181,3 @@ def _operation(name: str) -> Operation:
 
 def _nothing() -> None:
     pass
-
-
-# --- what a front asks for -----------------------------------------------------------------------
-
-
-def _served(behind: Behind) -> Served:
-    engine, then = behind.deps.engine, behind.database.then
-    number = OPERATIONS.of[Worker, "ready"].number
-    return {
-        **OPERATIONS.served(Store, engine.store, then),
-        **OPERATIONS.served(Queue, engine.queue, then),
-        **OPERATIONS.served(Worker, _Answers(behind), then),
-        number: (OPERATIONS.of[Worker, "ready"], _ready(behind)),
-    }
-
-
-class _Answers:
-    """node.front_words.Worker."""
-
-    def __init__(self, behind: Behind) -> None:
-        self._behind, self._started_at = behind, time.time()
-
-    def figures(self) -> Figures:
-        database, queue = self._behind.database, self._behind.queue
-        return Figures(
-            counts=counts(),
-            depths=queue.depths(),
-            ages=queue.ages(),
-            commits=database.commits,
-            commit_seconds=database.commit_seconds,
-            started_at=self._started_at,
-            cpu_seconds=time.process_time(),
-            mails=mails_waiting(database),
-        )
-
-    def ready(self) -> Page:
-        raise NotImplementedError  # answered after a commit, by _ready
-
-
-def _ready(behind: Behind) -> Serve:
-    readiness = Readiness(behind.database, behind.workers)
-
-    def serve(_: tuple[Any, ...], respond: Respond) -> None:
-        readiness.tell(
-            lambda status, headers, body: respond(Page(status, dict(headers), body), None)
-        )
-
-    return serve

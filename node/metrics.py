@@ -97,11 +97,11 @@ def exposition(
     commits: tuple[int, float],
     started_at: float,
     smpp: SmppCounts | None = None,
-    cpu_elsewhere: float = 0.0,
+    cpu_seconds: float | None = None,
 ) -> str:
     """All metrics: the counts, each queue's depth and the age of its oldest message, the number of
-    commits and the seconds that they took, when the process started, and what is bound. Of two
-    processes that are one node `cpu_elsewhere` is what the other one used."""
+    commits and the seconds that they took, when the process started, and what is bound. CPU time is
+    this process's, where none is given."""
     lines: list[str] = []
     for name, text, samples in _counted(counts):
         lines += _metric(f"recado_{name}_total", "counter", text, samples)
@@ -126,7 +126,7 @@ def exposition(
     )
     if smpp is not None:
         lines += _bound(smpp)
-    lines += _process(started_at, time.process_time() + cpu_elsewhere)
+    lines += _process(started_at, time.process_time() if cpu_seconds is None else cpu_seconds)
     return "\n".join(lines) + "\n"
 
 

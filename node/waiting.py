@@ -33,13 +33,17 @@ def can_wait() -> bool:
 
 
 def start(work: Callable[[], None]) -> None:
-    """Runs `work` now, until it ends or waits for the first time. It must raise nothing. What it
-    leaves in its greenlet's __dict__ goes when it ends. Not for greenlets of `start`."""
+    """Runs `work` now, until it ends or waits for the first time; for a greenlet of `start`, in the
+    loop's next turn. It must raise nothing. What it leaves in its greenlet's __dict__ goes when it
+    ends."""
+    mine = getcurrent()
     # Of this thread's alone: another one's would come back to that other thread.
-    if _idle and _idle[-1].parent is getcurrent():
+    if _idle and _idle[-1].parent is mine:
         _idle.pop().switch(work)
-    else:
+    elif mine.parent is None:
         greenlet(_labour).switch(work)
+    else:  # begun here it would come back to this greenlet, which may be gone by then
+        asyncio.get_running_loop().call_soon(start, work)
 
 
 def _labour(work: Callable[[], None] | None) -> None:
