@@ -145,6 +145,8 @@ class FrontFace:
         try:
             return work(*arguments, **named)
         finally:
+            # Now: who waits for something else would not be told of a commit that failed meanwhile.
+            self._settle()
             with contextlib.suppress(Lost):
                 if self._up.is_set():
                     self._front.forget()

@@ -2,19 +2,17 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from node.up import GRACE
-from recado.smpp import pdu as wire
-from recado.smpp.receipt import read_receipt
 from tests.faults.test_kill import check_nothing_is_lost, comes_to_rest
+from tests.support.fronts import fronts_of, is_there, kill_front
 from tests.support.load import Load
-from tests.support.processes import Process, Processes, processes_in, request, until
-from tests.support.smpp_caller import bound
+from tests.support.processes import Processes, processes_in, request, until
+from tests.support.smpp_load import Esme, HttpLoad, SmscProcess, delivered, goes_to
 
 
 @pytest.fixture
@@ -25,21 +23,6 @@ def town(tmp_path: Path) -> Iterator[Processes]:
         processes.sink()
         processes.cost_centre()
         yield processes
-
-
-def fronts_of(node: Process) -> list[int]:
-    """The process ids of its fronts."""
-    asked = ["ps", "-o", "pid=,args=", "--ppid", str(node.popen.pid)]
-    said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
-    return [int(line.split()[0]) for line in said.splitlines() if "node.front" in line]
-
-
-def is_there(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_a_message_goes_its_whole_way_through_both_processes(town: Processes) -> None:
@@ -59,16 +42,6 @@ def test_one_process_has_no_front(town: Processes) -> None:
     assert fronts_of(node) == []
 
 
-def test_a_customer_that_binds_gets_its_receipt_there(town: Processes) -> None:
-    made = town.recado("costcentre", "create", "--name", "bia", "--json").json()
-    town.node("--fronts", "1")
-    with bound(town.smpp_port, made["smpp_system_id"], made["smpp_password"]) as caller:
-        message_id = caller.submit()
-        receipt = caller.until(wire.DELIVER_SM)
-        caller.answer(receipt, b"\0")
-    assert read_receipt(wire.read_message(receipt.body)).id == message_id
-
-
 def test_what_an_operator_changes_holds_at_once_in_the_front(town: Processes) -> None:
     town.node("--fronts", "1")
     body = {"destination_addr": "5534998887755", "message": "oi"}
@@ -85,14 +58,46 @@ def test_fronts_that_are_killed_under_load_are_replaced_and_lose_nothing(town: P
     try:
         for more in (40, 250, 120):
             load.wait_for_more(more)
-            [front] = fronts_of(node)
-            os.kill(front, signal.SIGKILL)
+            kill_front(node, town.http_port)
         load.wait_for_more(100)
     finally:
         load.stop()
     comes_to_rest(load, town)
     check_nothing_is_lost(load, town)
     assert node.end() == 0
+
+
+def test_a_front_that_is_killed_under_load_by_smpp_loses_no_message_and_no_receipt(
+    tmp_path: Path,
+) -> None:
+    with processes_in(tmp_path) as processes:
+        smsc = SmscProcess(processes)
+        processes.sink()
+        processes.cost_centre()
+        made = processes.recado("costcentre", "create", "--name", "bia", "--json").json()
+        goes_to(processes, smsc, "--submit-timeout=2", window="10")
+        node = processes.node("--no-simulator", "--fronts", "1")
+        load = HttpLoad(processes.http_port)
+        esme = Esme(processes.smpp_port, made["smpp_system_id"], made["smpp_password"], 20)
+        try:
+            for more in (60, 200):
+                load.wait_for_more(more)
+                esme.wait_for_more(more)
+                kill_front(node, processes.http_port, processes.smpp_port)
+            esme.wait_for_more(100)
+            load.wait_for_more(100)
+            load.stop()
+            esme.stop()
+            until(lambda: not load.yes.keys() - delivered(processes), "all told by HTTP", 60.0)
+            until(lambda: not esme.yes - esme.told.keys(), esme.state, 60.0)
+        finally:
+            load.stop()
+            esme.end()
+        assert (load.refused, esme.refused) == ([], [])
+        assert esme.cut_off >= 2
+        assert not load.yes.keys() - set(smsc.texts())
+        assert node.end() == 0
+        assert "Traceback" not in node.said
 
 
 def test_a_worker_that_is_killed_under_load_takes_its_front_along_and_loses_nothing(
