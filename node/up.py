@@ -1,5 +1,6 @@
 """`recado up`: the gateway on one machine. Front door, SMPP, workers and one durable directory in
-one process; the simulator, if it is wanted, in another."""
+one process, or the sockets of the first two in a process of their own (node.fronts); the simulator,
+if it is wanted, in another."""
 
 import asyncio
 import contextlib

@@ -1,14 +1,18 @@
 """Work that steps aside, and work that is begun within it."""
 
 import asyncio
+from typing import Any
 
 from node.waiting import start, wait
 
 
 def test_work_that_is_begun_within_another_waits_and_ends_as_if_it_were_alone() -> None:
     said: list[str] = []
+    problems: list[dict[str, Any]] = []
 
     async def test() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: problems.append(context))
         gates = {name: asyncio.Event() for name in ("outer", "first", "second")}
         ended = asyncio.Event()
 
@@ -36,4 +40,5 @@ def test_work_that_is_begun_within_another_waits_and_ends_as_if_it_were_alone() 
         await ended.wait()
 
     asyncio.run(asyncio.wait_for(test(), 20.0))
+    assert problems == []
     assert said == ["another", "outer", "second", "first"]
