@@ -19,7 +19,7 @@ from node.smpp import Bound, knowing
 from node.waiting import wait
 from recado.errors import Misconfigured
 from recado.http import Outgoing, Reached, Unreached
-from recado.observability import log
+from recado.observability import log, words_of
 from recado.operations import OPERATIONS as OPERATORS
 from recado.settings import Settings
 
@@ -28,7 +28,7 @@ _NO_FRONT = Unreached("the node's front is being started", sent=False)
 _CUT_OFF = Unreached("the node's front ended meanwhile", sent=True)
 _PATIENCE = 5.0  # seconds that what is to leave waits for a front that is being started
 _YOUNG = 10.0  # seconds: one that ends before is started again after a pause
-_LONGEST_PAUSE = 10.0
+_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
 
 
 class FrontFace:
@@ -39,7 +39,6 @@ class FrontFace:
         self._loop = asyncio.get_running_loop()
         self._link: Link | None = None
         self._front: Front
-        self._behind: Behind
         self._served: Served
         # Now: what it imports it imports while the worker does its own.
         self._process = FrontProcess()
@@ -50,15 +49,14 @@ class FrontFace:
         self._settle: Callable[[], None] = _nothing
 
     async def start(self, behind: Behind) -> Standing:
-        self._behind, self._settle = behind, behind.database.wait
+        self._settle = behind.database.wait
         self._served = served(behind, self._counted)
-        standing = await self._begun()
+        try:
+            standing = await self._begun()
+        except Lost as error:
+            raise Misconfigured("the front did not start: see above") from error
         # The next one has to be found where this one was.
-        self._doors = replace(
-            self._doors,
-            http_port=standing.http_port,
-            smpp=standing.smpp,
-        )
+        self._doors = replace(self._doors, http_port=standing.http_port, smpp=standing.smpp)
         behind.deps.bell.heard = self._ring
         self._keeping = self._loop.create_task(self._keep())
         return standing
@@ -88,15 +86,16 @@ class FrontFace:
             status = await self._process.ended()
             self._counted.ended()
             log.error("the front ended: another one is started", extra={"status": status})
-            old = time.monotonic() - began > _YOUNG
-            pause = 0.0 if old else min(max(2 * pause, 0.25), _LONGEST_PAUSE)
-            await asyncio.sleep(pause if not old else 0.0)
+            is_young = time.monotonic() - began < _YOUNG
+            pause = min(max(2 * pause, _PAUSE), _LONGEST_PAUSE) if is_young else 0.0
+            await asyncio.sleep(pause)
             began = time.monotonic()
             try:
                 self._process = FrontProcess()
                 await self._begun()
-            except (Misconfigured, OSError) as error:  # Lost is one, too
-                log.error("the front could not be started: %s", error)
+            except Exception as error:  # a full disk, a port: whatever it is may pass
+                why = words_of(error) or type(error).__name__
+                log.error("the front could not be started: %s", why)
                 if self._link is not None:
                     self._link.close()
 

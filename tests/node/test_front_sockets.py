@@ -2,8 +2,10 @@
 
 import http.client
 import json
+import os
 import re
 import resource
+import signal
 import socket
 import ssl
 from base64 import b64encode
@@ -183,6 +185,34 @@ def test_a_new_front_binds_again_and_has_the_same_ports_with_tls_and_without(
             kill_front(node, https, plain, tls)
         assert len(fronts_of(node)) == 1
         assert node.end() == 0
+
+
+def test_a_front_that_can_not_be_started_is_tried_again_until_it_can(tmp_path: Path) -> None:
+    certified = certificates(tmp_path)
+    with processes_in(tmp_path) as town:
+        smpp_customer(town, "bia")
+        node, ports = with_tls(town, certified.certificate, certified.key)
+        certificate = certified.certificate.read_bytes()
+        certified.certificate.write_text("no certificate")
+        [front] = fronts_of(node)
+        os.kill(front, signal.SIGKILL)
+        until(lambda: node.said.count("the front could not be started") >= 2, "two tries")
+        assert "can't use the TLS certificate" in node.said
+        assert town.recado("queue", "list").code == 0
+        certified.certificate.write_bytes(certificate)
+        until(lambda: all(map(node.listens_on, ports)), "a front")
+        assert node.end() == 0
+        assert "Traceback" not in node.said
+
+
+def test_a_node_whose_front_dies_at_its_start_says_so_in_one_line(tmp_path: Path) -> None:
+    with processes_in(tmp_path) as town:
+        node = town.node("--no-simulator", "--fronts", "1", waits=False)
+        until(lambda: fronts_of(node), "a front that starts")
+        [front] = fronts_of(node)
+        os.kill(front, signal.SIGKILL)
+        assert node.popen.wait(30) == 1
+        assert node.said == "recado: the front did not start: see above\n"
 
 
 def with_tls(town: Processes, certificate: Path, key: Path) -> tuple[Process, list[int]]:
