@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup setup-cloud run build test test-cloud lint types bench bench-lambda clean
+.PHONY: help setup setup-cloud run build test test-front test-cloud lint types bench bench-lambda clean
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -33,6 +33,12 @@ run: setup ## the gateway on http://127.0.0.1:8080
 
 test: setup ## every test that can run here
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+NODE_TESTS := tests/node tests/flow tests/faults/test_kill*.py $(addprefix tests/smpp/test_,clients*.py \
+	kannel.py other_smscs.py wire_capture.py) $(addprefix tests/docs/test_,bulk_page.py readme.py smpp_page.py)
+
+test-front: setup ## the tests of a node, each with --fronts 1
+	RECADO_FRONTS=1 $(BIN)/pytest $(NODE_TESTS) $(PYTEST_ARGS)
 
 test-cloud: setup-cloud ## the template: validated, built, deployed to an emulator of AWS, tested over HTTP, deleted
 	$(BIN)/pytest tests/cloud $(PYTEST_ARGS)
