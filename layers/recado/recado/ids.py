@@ -9,14 +9,14 @@ import os
 import uuid
 
 MAX_AHEAD = 90 * 86_400.0  # how far ahead a message may be due, in seconds
-_VARIANT_AND_VERSION = (0x7 << 76) | (0x2 << 62)
-_RANDOM = ~((0xF << 76) | (0x3 << 62)) & ((1 << 80) - 1)
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))  # its first bits are 10
 
 
 def _uuid7(at: float, randomness: bytes) -> str:
-    low = (int.from_bytes(randomness[:10]) & _RANDOM) | _VARIANT_AND_VERSION
-    text = f"{(int(at * 1000) << 80) | low:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    # Its first and its last dash are where `hex` puts them; the other two, the version and the
+    # variant come with the rest.
+    text = (int(at * 1000).to_bytes(6) + randomness[:10]).hex("-", 6)
+    return f"{text[:13]}-7{text[14:17]}-{_VARIANT[text[17]]}{text[18:]}"
 
 
 def new_id(at: float) -> str:
