@@ -7,7 +7,6 @@ quota its counter, and who pays in advance is charged in one transaction with wh
 
 import hashlib
 from collections.abc import Callable
-from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -24,7 +23,7 @@ from recado.ids import MAX_AHEAD, derived_id, id_time, new_id
 from recado.message import encode
 from recado.money import price_of
 from recado.observability import count, follow, follows, log
-from recado.recipients import no_route, recipient, sized, sizing
+from recado.recipients import no_route, recipients, sized
 from recado.submission import Listing, Recipient, Refusal, Submission, packet_of
 from recado.wiring import Deps
 
@@ -194,13 +193,13 @@ def _submission(
     ask: Ask, cost_centre: CostCentre, dialect: str, identifier: str, now: float, deps: Deps
 ) -> Submission:
     due = id_time(identifier)
-    base = Submission(
+    submission = Submission(
         cost_centre=cost_centre.id,
         dialect=dialect,
         accepted_at=now,
         due_at=due,
         expires_at=due + (ask.validity or cost_centre.validity),
-        recipients=(),
+        recipients=() if ask.numbers else _recipients(ask, identifier, due, cost_centre, deps),
         batch_id=identifier if ask.batch else None,
         voice=ask.voice,
         source=ask.source,
@@ -209,24 +208,24 @@ def _submission(
         fields=ask.fields,
         price=price_of(cost_centre, voice=ask.voice),
     )
-    if ask.numbers:
-        return _of_a_list(base, ask, cost_centre, deps)
-    # Where a message goes is decided when it goes; here only that it can go anywhere at all. An
-    # installation that has no route yet keeps what it takes until it has one.
-    reaches = partial(deps.routing.reaches, cost_centre.id, voice=ask.voice)
-    size = sizing(ask, cost_centre)
+    return _of_a_list(submission, ask, cost_centre, deps) if ask.numbers else submission
+
+
+def _recipients(
+    ask: Ask, identifier: str, due: float, cost_centre: CostCentre, deps: Deps
+) -> tuple[Recipient, ...]:
+    """Where a message goes is decided when it goes; here only that it can go anywhere at all. An
+    installation that has no route yet keeps what it takes until it has one."""
     if not ask.batch:
-        only = recipient(ask.wishes[0], identifier, ask, size, reaches)
-        if only.refusal:
-            raise Refused(only.refusal)
-        return replace(base, recipients=(only,))
-    checked = tuple(
-        recipient(wish, derived_id(due, identifier, n), ask, size, reaches)
-        for n, wish in enumerate(ask.wishes)
-    )
+        only = recipients(ask, (identifier,), cost_centre, deps.routing)
+        if only[0].refusal:
+            raise Refused(only[0].refusal)
+        return only
+    identifiers = [derived_id(due, identifier, n) for n in range(len(ask.wishes))]
+    checked = recipients(ask, identifiers, cost_centre, deps.routing)
     if all(r.refusal and r.refusal.reason in ("no_route", "no_voice") for r in checked):
         raise Refused(no_route(voice=ask.voice))
-    return replace(base, recipients=checked)
+    return checked
 
 
 def _of_a_list(base: Submission, ask: Ask, cost_centre: CostCentre, deps: Deps) -> Submission:

@@ -1,7 +1,7 @@
 """Recipients: what a customer wrote, checked against its cost centre's rules."""
 
-from collections.abc import Callable
-from functools import lru_cache, partial
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -9,8 +9,11 @@ from recado import esme
 from recado.costcentre import CostCentre
 from recado.dialects import Ask, Wish
 from recado.numbers import NumberProblem, number_of
-from recado.segments import segment_count, segmented, septets
+from recado.segments import gsm7_segment_count, segmented
 from recado.submission import Recipient, Refusal
+
+if TYPE_CHECKING:  # at run time it would import the dialects, one of which imports this
+    from recado.routing import Routing
 
 # What a segment's 160 septets may be written with. A text beyond is not even looked at: to compose
 # megabytes of accents would take minutes.
@@ -27,38 +30,48 @@ class Sized(Struct, frozen=True):
     refusal: Refusal | None = None
 
 
-def recipient(
-    wish: Wish,
-    identifier: str,
-    ask: Ask,
-    size: Callable[[str], Sized],
-    reaches: Callable[[str], bool],
+def recipients(
+    ask: Ask, identifiers: Iterable[str], cost_centre: CostCentre, routing: "Routing"
+) -> tuple[Recipient, ...]:
+    """The recipients that a request's wishes are for, in their order and with these ids: taken, or
+    each with its refusal."""
+    checked = []
+    text, made = None, Sized()
+    for wish, identifier in zip(ask.wishes, identifiers, strict=True):
+        # A request for many has the same text for all as a rule, and to compose and cut it for
+        # each would take seconds.
+        if wish.text != text:
+            text = wish.text
+            made = sized(text, cost_centre, voice=ask.voice, udh=ask.udh)
+        checked.append(_recipient(wish, identifier, made, ask, cost_centre, routing))
+    return tuple(checked)
+
+
+def _recipient(
+    wish: Wish, identifier: str, made: Sized, ask: Ask, cost_centre: CostCentre, routing: "Routing"
 ) -> Recipient:
-    """The recipient that a wish is for: taken, or with its refusal. `size`: that of the request's
-    texts (`sizing`). `reaches`: whether a route leads to a number."""
     number = number_of(wish.destination, ask.numbering)
-    made = Sized()
-    refusal: Refusal | None
     if isinstance(number, NumberProblem):
         reason = "empty" if not wish.destination.strip() else number.value
-        refusal = Refusal("destination", reason, esme.RINVDSTADR)
-    else:
-        made = size(wish.text)
-        refusal = made.refusal
-    if refusal is None and not reaches(str(number)):
-        refusal = no_route(voice=ask.voice)
-    if refusal is not None:
-        return Recipient(
-            id=identifier, as_written=wish.destination, reference=wish.reference, refusal=refusal
-        )
+        return _refused(wish, identifier, Refusal("destination", reason, esme.RINVDSTADR))
+    if made.refusal is not None:
+        return _refused(wish, identifier, made.refusal)
+    if not routing.reaches(cost_centre.id, number, voice=ask.voice):
+        return _refused(wish, identifier, no_route(voice=ask.voice))
     return Recipient(
         id=identifier,
         as_written=wish.destination,
-        to=str(number),
+        to=number,
         text=made.text,
         segments=made.segments,
         units=ask.units or made.segments,
         reference=wish.reference,
+    )
+
+
+def _refused(wish: Wish, identifier: str, refusal: Refusal) -> Recipient:
+    return Recipient(
+        id=identifier, as_written=wish.destination, reference=wish.reference, refusal=refusal
     )
 
 
@@ -67,14 +80,6 @@ def no_route(*, voice: bool) -> Refusal:
     if voice:
         return Refusal("voice", "no_voice", esme.RINVSERTYP)
     return Refusal("message", "no_route", esme.RSYSERR)
-
-
-def sizing(ask: Ask, cost_centre: CostCentre) -> Callable[[str], Sized]:
-    """`sized` for the texts of one request. It remembers the last one: a request for many has the
-    same for all as a rule, and to compose and cut it for each would take seconds."""
-    return lru_cache(maxsize=1)(
-        partial(sized, cost_centre=cost_centre, voice=ask.voice, udh=ask.udh)
-    )
 
 
 def sized(text: str, cost_centre: CostCentre, *, voice: bool = False, udh: str = "") -> Sized:
@@ -89,13 +94,12 @@ def sized(text: str, cost_centre: CostCentre, *, voice: bool = False, udh: str =
     most = cost_centre.max_segments
     if len(text) > _CHARACTERS * most:
         return Sized(refusal=_long(f"{len(text)} characters, at most {most} segments are allowed!"))
-    if septets(text) is not None:
-        segments = segment_count(text, replace_accents=False)
-    else:
+    segments = gsm7_segment_count(text)
+    if segments is None:
         fitted = segmented(text, replace_accents=cost_centre.replace_accents)
         text, segments = fitted.text, fitted.count
-    if not text.strip():
-        return Sized(refusal=Refusal("text", "empty", esme.RINVMSGLEN))
+        if not text.strip():
+            return Sized(refusal=Refusal("text", "empty", esme.RINVMSGLEN))
     if segments > most:
         return Sized(refusal=_long(f"{segments} segments, at most {most} are allowed!"))
     return Sized(text, segments)

@@ -31,6 +31,7 @@ class Routing:
         self._store, self._clock = store, clock
         self._routes: list[Route] = []
         self._upstreams: dict[str, Upstream] = {}
+        self._ways: dict[tuple[str, bool], list[Route]] = {}
         self._until = 0.0
 
     def forget(self) -> None:
@@ -46,6 +47,7 @@ class Routing:
         # Together: others may look while the store is asked for the second.
         self._routes = routes
         self._upstreams = {upstream.name: upstream for upstream in upstreams}
+        self._ways = {}
         self._until = now + _CACHED_SECONDS
 
     def upstream(self, name: str) -> Upstream | None:
@@ -64,9 +66,7 @@ class Routing:
 
     def reaches(self, cost_centre: str, number: str, *, voice: bool = False) -> bool:
         """Whether a message may be taken: a route matches, or there is none at all yet."""
-        if not self.has_routes():
-            return True
-        return self.upstream_for(cost_centre, number, voice=voice) is not None
+        return self.upstream_for(cost_centre, number, voice=voice) is not None or not self._routes
 
     def upstream_for(
         self, cost_centre: str, number: str, *, voice: bool = False
@@ -79,13 +79,23 @@ class Routing:
     def route_for(self, cost_centre: str, number: str, *, voice: bool = False) -> Route | None:
         """The route by which it goes there."""
         self._fresh()
-        for route in self._routes:
-            if route.cost_centre in ("", cost_centre) and number.startswith(route.prefix):
-                upstream = self._upstreams.get(route.upstream)
-                if not voice or (upstream is not None and self._speaks(upstream)):
-                    return route
+        ways = self._ways.get((cost_centre, voice))
+        if ways is None:
+            ways = self._ways[cost_centre, voice] = self._ways_of(cost_centre, voice=voice)
+        for route in ways:
+            if number.startswith(route.prefix):
+                return route
         return None
 
+    def _ways_of(self, cost_centre: str, *, voice: bool) -> list[Route]:
+        """The routes that a cost centre's messages may take: worked out once, not for each."""
+        return [
+            route
+            for route in self._routes
+            if route.cost_centre in ("", cost_centre)
+            and (not voice or self._speaks(self._upstreams.get(route.upstream)))
+        ]
+
     @staticmethod
-    def _speaks(upstream: Upstream) -> bool:
-        return CONNECTORS[upstream.kind].abilities(upstream).speaks
+    def _speaks(upstream: Upstream | None) -> bool:
+        return upstream is not None and CONNECTORS[upstream.kind].abilities(upstream).speaks

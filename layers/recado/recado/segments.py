@@ -50,9 +50,10 @@ _ENCODED = {
 } | {character: bytes([_ESCAPE, code]) for code, character in _EXTENDED_BY_CODE.items()}
 
 # Nearly every text is of Latin-1 characters that have one septet: their octets are translated at
-# once, not character by character.
-_ONE_SEPTET = bytes(code for code in range(0x100) if len(_ENCODED.get(chr(code), b"")) == 1)
-_TO_SEPTET = bytes(_ENCODED[chr(code)][0] if code in _ONE_SEPTET else 0 for code in range(0x100))
+# once, not character by character. Any other becomes what is no septet.
+_TO_SEPTET = bytes(
+    septet[0] if len(septet := _ENCODED.get(chr(code), b"")) == 1 else 0xFF for code in range(0x100)
+)
 _BY_OCTET = _BASIC_BY_CODE + "\ufffd" * 0x80
 
 _BASIC = re.escape(_BASIC_BY_CODE)
@@ -149,6 +150,14 @@ def segment_count(
     return sum(1 for _ in _cut(sent, encoding, several))
 
 
+def gsm7_segment_count(text: str) -> int | None:
+    """How many segments the text takes as it is in GSM-7, or None where the alphabet lacks one of
+    its characters."""
+    if len(text) <= GSM7_SIZES[0] and _is_basic(text):
+        return 1
+    return segment_count(text, replace_accents=False) if _is_gsm7(text) else None
+
+
 def septets(text: str) -> int | None:
     """The text's length in GSM-7, or None where the alphabet lacks one of its characters."""
     if _is_basic(text):
@@ -160,9 +169,9 @@ def encode_gsm7(text: str) -> bytes:
     """The text in GSM-7, unpacked: one septet a byte, extension characters behind ESC (0x1B).
     Raises ValueError where the alphabet lacks one of its characters."""
     # What Latin-1 lacks gets a backslash, which takes two septets.
-    octets = text.encode("latin-1", "backslashreplace")
-    if not octets.translate(None, _ONE_SEPTET):
-        return octets.translate(_TO_SEPTET)
+    translated = text.encode("latin-1", "backslashreplace").translate(_TO_SEPTET)
+    if translated.isascii():
+        return translated
     try:
         return b"".join([_ENCODED[character] for character in text])
     except KeyError:
