@@ -24,7 +24,7 @@ from recado.message import encode
 from recado.money import price_of
 from recado.observability import count, follow, follows, log
 from recado.recipients import no_route, recipients, sized
-from recado.submission import Listing, Recipient, Refusal, Submission, packet_of
+from recado.submission import Listing, Recipient, Refusal, Submission
 from recado.wiring import Deps
 
 INLINE_BYTES = 200_000  # a queue message may have 1 MiB, but is billed by 64 KB
@@ -83,12 +83,13 @@ def may(cost_centre: CostCentre, deps: Deps) -> None:
     second. Raises Refused."""
     if cost_centre.suspended:
         raise Refused(Refusal("cost centre", "suspended", esme.RBINDFAIL))
-    _take(1, cost_centre, deps)
+    if cost_centre.per_second:
+        _take(1, cost_centre, deps)
 
 
 def _take(amount: int, cost_centre: CostCentre, deps: Deps) -> None:
     limit = cost_centre.per_second
-    if limit and not deps.engine.store.take(f"rate#{cost_centre.id}", amount, limit, deps.clock()):
+    if not deps.engine.store.take(f"rate#{cost_centre.id}", amount, limit, deps.clock()):
         raise Refused(Refusal("rate", "rate", esme.RTHROTTLED))
 
 
@@ -267,8 +268,8 @@ def _size(submission: Submission) -> int:
 
 def _queued(submission: Submission, ask: Ask, deps: Deps) -> tuple[str, str]:
     """The queue that a submission goes to, and its message there; what is large lies in a blob."""
-    if submission.batch_id is None:  # small enough to be its own packet
-        return "Submit", encode(packet_of(submission, submission.recipients))
+    if submission.batch_id is None:  # read as its own packet: it is written as that one would be
+        return "Submit", encode(submission)
     if submission.listing:
         deps.engine.blobs.put(submission.listing.blob, "\n".join(ask.numbers).encode())
         return "Expand", encode(submission)

@@ -20,6 +20,8 @@ def pay(submission: Submission, held: Held, cost_centre: CostCentre, deps: Deps)
     for it then, in one transaction with the charge. None where nothing was charged. Raises Refused,
     and then nothing was taken. Of the same id it charges once; the quota may count what is asked
     for again after a crash twice."""
+    if not cost_centre.daily_quota and not submission.price:
+        return None
     now = deps.clock()
     segments, units = _segments(submission), money.units_of(submission)
     counter = quota_counter(cost_centre, now) if cost_centre.daily_quota else ""

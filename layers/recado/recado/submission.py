@@ -40,7 +40,8 @@ class Recipient(Struct, frozen=True, omit_defaults=True):
 
 
 class Submission(Struct, frozen=True, omit_defaults=True):
-    """What `accept` makes durable: one message, a batch, a file of numbers."""
+    """What `accept` makes durable: one message, a batch, a file of numbers. One message is written
+    as it is and read as its packet: what both have bears the same name in the same order."""
 
     cost_centre: str
     dialect: str
