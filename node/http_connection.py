@@ -214,7 +214,8 @@ class Connection(asyncio.Protocol):  # asyncio's own interface, which has no beh
                 self._ending = self._eof
                 break
         self._turning = False
-        self._flush()
+        if self._out or not self._answering:
+            self._flush()
 
     def _hand_over(self, request: RawRequest, persistence: str) -> None:
         self._serial += 1
@@ -251,16 +252,16 @@ class Connection(asyncio.Protocol):  # asyncio's own interface, which has no beh
             self._turn()
 
     def _rendered(self, status: int, headers: Mapping[str, str], body: bytes) -> bytes:
-        end = f"Date: {self._common.date}\r\n{self._persistence}"
+        date, persistence, bare = self._common.date, self._persistence, self._head_only
         try:
-            return render(status, headers, end, body, self._head_only)
+            return render(status, headers, body, date, persistence, head_only=bare)
         except (ValueError, TypeError):
             _log.exception("an answer can't be written")
         headers, body = self._common.refusal(500, path_of(self._reader.url))
         try:
-            return render(500, headers, end, body, self._head_only)
+            return render(500, headers, body, date, persistence, head_only=bare)
         except (ValueError, TypeError):
-            return render(500, {}, end, b"", self._head_only)
+            return render(500, {}, b"", date, persistence, head_only=bare)
 
     def _flush(self) -> None:
         if self._out:

@@ -7,6 +7,7 @@ lets any transfer coding pass whose last one is chunked.
 
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 import httptools
@@ -23,13 +24,17 @@ KEEP_OLD: Final = "Connection: keep-alive\r\n"
 CLOSE: Final = "Connection: close\r\n"
 
 _FRAMING = frozenset(("content-length", "transfer-encoding"))
-_LOOKED_AT = _FRAMING | {"host", "expect"}
 _REQUEST_LINE = len("  HTTP/1.1\r\n\r\n")  # what method and target do not count
 _CHUNKING = 64 * 1024  # of chunk headers and the like, above as much again as the body's limit
 
 
 class _Refused(Exception):
     pass
+
+
+@lru_cache(maxsize=512)  # a client sends nearly the same headers with each request
+def _field(name: bytes, value: bytes) -> tuple[str, str]:
+    return name.decode("latin-1").lower(), value.decode("latin-1")
 
 
 class Reader:
@@ -43,7 +48,6 @@ class Reader:
         "_body",
         "_body_size",
         "_clock",
-        "_fields",
         "_headers",
         "_limits",
         "_method",
@@ -92,7 +96,6 @@ class Reader:
         self._size = 0
         self._method = ""
         self._headers: list[tuple[str, str]] = []
-        self._fields: list[tuple[str, str]] = []
         self._body: list[bytes] = []
         self._body_size = 0
         self._persistence = KEEP
@@ -136,12 +139,12 @@ class Reader:
             self.refused = self.refused or 400
 
     def _parse(self, data: bytes) -> None:
-        rest = memoryview(data)
+        rest: bytes | memoryview = data
         while True:
             try:
                 self._parser.feed_data(rest)
             except httptools.HttpParserUpgrade as upgrade:
-                rest = rest[upgrade.args[0] :]
+                rest = memoryview(rest)[upgrade.args[0] :]
                 self._read_on()
             else:
                 return
@@ -149,7 +152,7 @@ class Reader:
     def _read_on(self) -> None:
         """We change to no other protocol, so what follows is this request's body and then the next
         request: a fresh parser is led there by a head of the same framing."""
-        framing = "".join(f"{n}: {v}\r\n" for n, v in self._fields if n in _FRAMING)
+        framing = "".join(f"{n}: {v}\r\n" for n, v in self._headers if n in _FRAMING)
         if not framing:
             framing = "content-length: 0\r\n"
         closing = CLOSE if self._persistence is CLOSE else ""
@@ -184,7 +187,6 @@ class Reader:
         self._size = _REQUEST_LINE
         self.url = b""
         self._headers = []
-        self._fields = []
         self.phase = HEAD
         self.since = self._clock()
 
@@ -204,11 +206,7 @@ class Reader:
             self._refuse(431)
         if self.phase == BODY:
             return  # a trailer: may be left out (RFC 9110, section 6.5.1)
-        lower = name.decode("latin-1").lower()
-        field = (lower, value.decode("latin-1"))
-        self._headers.append(field)
-        if lower in _LOOKED_AT:
-            self._fields.append(field)
+        self._headers.append(_field(name, value))
 
     def on_headers_complete(self) -> None:
         if self._muted:
@@ -248,15 +246,14 @@ class Reader:
     def _check_fields(self, modern: bool, limit: int) -> None:
         hosts = 0
         codings = []
-        for name, value in self._fields:
+        for name, value in self._headers:
             if name == "host":
                 hosts += 1
-            elif name == "content-length":
-                if int(value) > limit:
-                    self._refuse(413)
+            elif name == "content-length" and int(value) > limit:
+                self._refuse(413)
             elif name == "transfer-encoding":
                 codings.append(value.lower())
-            else:
+            elif name == "expect":
                 self.expects = modern and value.lower() == "100-continue"
         if hosts > 1 or (modern and not hosts) or (codings and not modern):
             self._refuse(400)  # RFC 9112, sections 3.2 and 6.1

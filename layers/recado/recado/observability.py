@@ -10,7 +10,7 @@ import functools
 import logging
 import os
 import sys
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from traceback import walk_tb
 from typing import Any, Protocol, TypeAlias
@@ -22,7 +22,7 @@ log = logging.getLogger("recado")
 _NAMESPACE = "Recado"
 _FRAMES = 30  # of a trace, the innermost
 _CAUSES = 5  # of an exception, the nearest
-_counts: Counter[str] = Counter()
+_counts: defaultdict[str, int] = defaultdict(int)  # a Counter adds at four times the cost
 
 Handler: TypeAlias = Callable[[dict[str, Any], Any], Any]
 
