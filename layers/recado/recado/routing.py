@@ -38,10 +38,7 @@ class Routing:
         """Read everything anew: the configuration has changed."""
         self._until = 0.0
 
-    def _fresh(self) -> None:
-        now = self._clock()
-        if now < self._until:
-            return
+    def _read(self, now: float) -> None:
         routes = [msgspec.json.decode(b, type=Route) for b in self._store.configs("route")]
         upstreams = [msgspec.json.decode(b, type=Upstream) for b in self._store.configs("upstream")]
         # Together: others may look while the store is asked for the second.
@@ -53,15 +50,17 @@ class Routing:
     def upstream(self, name: str) -> Upstream | None:
         """The upstream of that name. Of one that is not known it is looked again before long: it
         may be new, and what it calls back about must not wait for a minute."""
-        self._fresh()
-        if name not in self._upstreams and self._clock() >= self._until - _CACHED_SECONDS + _NEW:
-            self.forget()
-            self._fresh()
+        now = self._clock()
+        unknown = name not in self._upstreams and now >= self._until - _CACHED_SECONDS + _NEW
+        if unknown or now >= self._until:
+            self._read(now)
         return self._upstreams.get(name)
 
     def has_routes(self) -> bool:
         """Whether there is any route at all."""
-        self._fresh()
+        now = self._clock()
+        if now >= self._until:
+            self._read(now)
         return bool(self._routes)
 
     def reaches(self, cost_centre: str, number: str, *, voice: bool = False) -> bool:
@@ -78,7 +77,9 @@ class Routing:
 
     def route_for(self, cost_centre: str, number: str, *, voice: bool = False) -> Route | None:
         """The route by which it goes there."""
-        self._fresh()
+        now = self._clock()
+        if now >= self._until:
+            self._read(now)
         ways = self._ways.get((cost_centre, voice))
         if ways is None:
             ways = self._ways[cost_centre, voice] = self._ways_of(cost_centre, voice=voice)

@@ -153,7 +153,7 @@ def segment_count(
 def gsm7_segment_count(text: str) -> int | None:
     """How many segments the text takes as it is in GSM-7, or None where the alphabet lacks one of
     its characters."""
-    if len(text) <= GSM7_SIZES[0] and _is_basic(text):
+    if len(text) <= GSM7_SIZES[0] and _translated(text).isascii():
         return 1
     return segment_count(text, replace_accents=False) if _is_gsm7(text) else None
 
@@ -168,8 +168,7 @@ def septets(text: str) -> int | None:
 def encode_gsm7(text: str) -> bytes:
     """The text in GSM-7, unpacked: one septet a byte, extension characters behind ESC (0x1B).
     Raises ValueError where the alphabet lacks one of its characters."""
-    # What Latin-1 lacks gets a backslash, which takes two septets.
-    translated = text.encode("latin-1", "backslashreplace").translate(_TO_SEPTET)
+    translated = _translated(text)
     if translated.isascii():
         return translated
     try:
@@ -177,6 +176,12 @@ def encode_gsm7(text: str) -> bytes:
     except KeyError:
         # Without the character: an error's text may end up in a log.
         raise ValueError("the text has a character that GSM-7 lacks") from None
+
+
+def _translated(text: str) -> bytes:
+    """A character's septet for each; what is not ASCII where one has none, or needs two."""
+    # What Latin-1 lacks gets a backslash, which takes two septets.
+    return text.encode("latin-1", "backslashreplace").translate(_TO_SEPTET)
 
 
 def decode_gsm7(data: bytes) -> str:
