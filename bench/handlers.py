@@ -32,7 +32,7 @@ _AUTHORIZATION = "Basic YW5hOnNlZ3JlZG8="  # ana:segredo, of a cost centre made 
 
 
 def _event(path: str, route: str, parameters: dict[str, str], body: bytes) -> dict[str, Any]:
-    headers = (("content-type", "application/json"), ("authorization", _AUTHORIZATION))
+    headers = {"content-type": "application/json", "authorization": _AUTHORIZATION}
     request = RawRequest("POST", path, headers, body, "127.0.0.1")
     return event_of(request, path, "", f"POST {route}", parameters)
 

@@ -2,7 +2,7 @@
 the commit that makes it true. Before the template's routes come the node's own pages."""
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -118,15 +118,12 @@ def event_of(
 ) -> Event:
     """The event (payload format 2.0) that API Gateway would make of the request. It sends as text
     what the content type calls text, and everything else in base64."""
-    headers = dict(request.headers)
-    if len(headers) < len(request.headers):
-        headers = _combined(request.headers)
     event: Event = {
         "version": "2.0",
         "routeKey": route_key,
         "rawPath": path,
         "rawQueryString": query,
-        "headers": headers,
+        "headers": request.headers,
         "requestContext": {
             "http": {"method": request.method, "path": path, "sourceIp": request.peer},
             "routeKey": route_key,
@@ -137,15 +134,8 @@ def event_of(
     if parameters:
         event["pathParameters"] = dict(parameters)
     if request.body:
-        _put_body(event, request.body, headers.get("content-type", ""))
+        _put_body(event, request.body, request.headers.get("content-type", ""))
     return event
-
-
-def _combined(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for name, value in fields:
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers
 
 
 def _put_body(event: Event, body: bytes, content_type: str) -> None:

@@ -106,7 +106,7 @@ def _metrics(
 
 def refuses(token: str, request: RawRequest, reply: Reply) -> bool:
     """Whether whoever asks may not read the metrics; then it is told so."""
-    headers = dict(request.headers)
+    headers = request.headers
     if token and not _is_bearer(headers.get("authorization", ""), token):
         body = b'{"error":"the token is missing or wrong"}'
         reply(401, {"content-type": "application/json", "www-authenticate": "Bearer"}, body)

@@ -95,7 +95,7 @@ class Reader:
         self._raw = 0
         self._size = 0
         self._method = ""
-        self._headers: list[tuple[str, str]] = []
+        self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
         self._body_size = 0
         self._persistence = KEEP
@@ -152,7 +152,7 @@ class Reader:
     def _read_on(self) -> None:
         """We change to no other protocol, so what follows is this request's body and then the next
         request: a fresh parser is led there by a head of the same framing."""
-        framing = "".join(f"{n}: {v}\r\n" for n, v in self._headers if n in _FRAMING)
+        framing = "".join(f"{n}: {v}\r\n" for n, v in self._headers.items() if n in _FRAMING)
         if not framing:
             framing = "content-length: 0\r\n"
         closing = CLOSE if self._persistence is CLOSE else ""
@@ -186,7 +186,7 @@ class Reader:
         self._raw = 0
         self._size = _REQUEST_LINE
         self.url = b""
-        self._headers = []
+        self._headers = {}
         self.phase = HEAD
         self.since = self._clock()
 
@@ -206,7 +206,15 @@ class Reader:
             self._refuse(431)
         if self.phase == BODY:
             return  # a trailer: may be left out (RFC 9110, section 6.5.1)
-        self._headers.append(_field(name, value))
+        lower, text = _field(name, value)
+        if lower in self._headers:
+            text = self._joined(lower, text)
+        self._headers[lower] = text
+
+    def _joined(self, name: str, value: str) -> str:
+        if name == "host":
+            self._refuse(400)  # RFC 9112, section 3.2
+        return f"{self._headers[name]},{value}"  # RFC 9110, section 5.3
 
     def on_headers_complete(self) -> None:
         if self._muted:
@@ -244,20 +252,15 @@ class Reader:
         return upload.limit
 
     def _check_fields(self, modern: bool, limit: int) -> None:
-        hosts = 0
-        codings = []
-        for name, value in self._headers:
-            if name == "host":
-                hosts += 1
-            elif name == "content-length" and int(value) > limit:
-                self._refuse(413)
-            elif name == "transfer-encoding":
-                codings.append(value.lower())
-            elif name == "expect":
-                self.expects = modern and value.lower() == "100-continue"
-        if hosts > 1 or (modern and not hosts) or (codings and not modern):
+        headers = self._headers
+        length, coding = headers.get("content-length"), headers.get("transfer-encoding")
+        if length is not None and int(length) > limit:
+            self._refuse(413)
+        self.expects = modern and headers.get("expect", "").lower() == "100-continue"
+        amiss = "host" not in headers if modern else coding is not None
+        if amiss:
             self._refuse(400)  # RFC 9112, sections 3.2 and 6.1
-        if codings and codings != ["chunked"]:
+        if coding is not None and coding.lower() != "chunked":
             self._refuse(501)
 
     def on_body(self, body: bytes) -> None:
@@ -284,7 +287,7 @@ class Reader:
         request = RawRequest(
             self._method,
             path_and_query(self.url.decode("ascii")),
-            tuple(self._headers),
+            self._headers,
             body[0] if len(body) == 1 else b"".join(body),
             self._peer,
             self.upload,

@@ -44,12 +44,12 @@ refuse it with, or None where it is a request like any other."""
 
 class RawRequest(Struct, frozen=True):
     """A request as it came. The target is path and query as sent, in ASCII (of the absolute form
-    the path and query alone); header names are lower case, values decoded as latin-1. A body that
-    went into an upload is not here."""
+    the path and query alone); header names are lower case, values decoded as latin-1, those of a
+    repeated header joined by commas. A body that went into an upload is not here."""
 
     method: str
     target: str
-    headers: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
     body: bytes
     peer: str
     upload: Upload | None = None

@@ -37,7 +37,7 @@ def ask(world: World, method: str, path: str, fields: dict[str, str], **headers:
     sent = {"content-type": "application/x-www-form-urlencoded", **headers}
     query, body = (content, b"") if method == "GET" else ("", content.encode())
     target = f"{path}?{query}" if query else path
-    request = RawRequest(method, target, tuple(sent.items()), body, "192.0.2.1")
+    request = RawRequest(method, target, sent, body, "192.0.2.1")
     route = f"{method} {path}"
     event = event_of(request, path, query, route, {})
     if route == "POST /request_token":
@@ -93,8 +93,8 @@ def test_a_token_is_asked_for_in_json_and_in_the_query_string_too(world: World) 
     given = {"client_id": "ana", "client_secret": "segredo"}
     header = {"content-type": "application/json"}
     requests = [
-        RawRequest("POST", "/request_token", tuple(header.items()), json.dumps(given).encode(), ""),
-        RawRequest("POST", "/request_token", (), b"", ""),
+        RawRequest("POST", "/request_token", header, json.dumps(given).encode(), ""),
+        RawRequest("POST", "/request_token", {}, b"", ""),
     ]
     for request, query in zip(requests, ("", urlencode(given)), strict=True):
         event = event_of(request, "/request_token", query, "POST /request_token", {})
@@ -671,10 +671,7 @@ def test_without_a_token_nothing_is_answered(world: World, route: str) -> None:
 @pytest.mark.parametrize("route", sorted(ACTS))
 def test_a_body_that_can_not_be_read_is_refused_with_a_word_on_it(world: World, route: str) -> None:
     method, path = route.split()
-    headers = (
-        ("content-type", "application/json"),
-        ("authorization", f"Bearer {token(world)}"),
-    )
+    headers = {"content-type": "application/json", "authorization": f"Bearer {token(world)}"}
     request = RawRequest(method, path, headers, b'{"code":', "192.0.2.1")
     event = event_of(request, path, "", route, {})
     answer = accept.answer(event, directcall, ACTS[route], world.deps)
@@ -723,7 +720,7 @@ def test_a_callback_url_that_no_courier_can_read_is_refused(world: World, url: s
 
 def test_who_guesses_elsewhere_keeps_no_customer_out(world: World) -> None:
     wrong = urlencode({"client_id": "ana", "client_secret": "errado"}).encode()
-    form = (("content-type", "application/x-www-form-urlencoded"),)
+    form = {"content-type": "application/x-www-form-urlencoded"}
     for _ in range(ATTEMPTS + 1):
         guess = RawRequest("POST", "/request_token", form, wrong, "198.51.100.7")
         event = event_of(guess, "/request_token", "", "POST /request_token", {})

@@ -73,7 +73,7 @@ def _submit() -> dict[str, Any]:
     """A submit to the stack's own simulator, for an upstream that is not there."""
     asked = {"reference": "r", "to": "5534998887755", "text": "oi", "segments": 1}
     body = json.dumps({**asked, "callback_url": "https://a/callback/b/c", "echo": True}).encode()
-    request = RawRequest("POST", "/simulator/submit", (), body, "192.0.2.1")
+    request = RawRequest("POST", "/simulator/submit", {}, body, "192.0.2.1")
     return event_of(request, "/simulator/submit", "", "POST /simulator/submit", {})
 
 

@@ -77,7 +77,7 @@ class House(Struct, frozen=True):
     def asked(self, path: str, peer: str, *headers: tuple[str, str]) -> int:
         """The status for a request from an address that can't be had here."""
         statuses: list[int] = []
-        request = RawRequest("GET", path, headers, b"", peer)
+        request = RawRequest("GET", path, dict(headers), b"", peer)
         self.pages[path](request, lambda status, _headers, _body: statuses.append(status))
         return statuses[0]
 

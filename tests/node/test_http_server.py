@@ -120,7 +120,8 @@ def test_a_request_comes_as_it_was_sent_and_its_answer_goes_back(run: Run) -> No
     async def scene() -> None:
         async with _house() as house, _client(house) as client:
             client.send(
-                b"POST /a%20b?c=d&c=e HTTP/1.1\r\nHost: h\r\nX-Twice: 1\r\nx-twice: \xe9\r\n"
+                b"POST /a%20b?c=d&c=e HTTP/1.1\r\nHost: h\r\nX-Many: 1\r\nx-many: \xe9\r\n"
+                b"X-MANY:\r\n"
                 b"Content-Length: 5\r\n\r\nh\x00llo"
             )
             status, headers, body = await client.answer()
@@ -132,12 +133,7 @@ def test_a_request_comes_as_it_was_sent_and_its_answer_goes_back(run: Run) -> No
                 RawRequest(
                     method="POST",
                     target="/a%20b?c=d&c=e",
-                    headers=(
-                        ("host", "h"),
-                        ("x-twice", "1"),
-                        ("x-twice", "é"),
-                        ("content-length", "5"),
-                    ),
+                    headers={"host": "h", "x-many": "1,é,", "content-length": "5"},
                     body=b"h\x00llo",
                     peer="127.0.0.1",
                 )
@@ -325,7 +321,7 @@ def test_a_chunked_body_is_put_together(run: Run) -> None:
             )
             assert (await client.answer())[2] == b"/|abcde"
             assert (await client.answer())[2] == b"/|"
-            assert "x-trailer" not in dict(house.requests[0].headers)
+            assert "x-trailer" not in house.requests[0].headers
 
     run(scene())
 

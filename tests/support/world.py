@@ -170,7 +170,7 @@ class World:
             sent["authorization"] = _basic(login, "segredo")
         path, _, query = target.partition("?")
         match = _ROUTER.find(method, path)
-        request = RawRequest(method, target, tuple(sent.items()), content, "192.0.2.1")
+        request = RawRequest(method, target, sent, content, "192.0.2.1")
         event = event_of(request, path, query, match.route_key, match.parameters)
         answer = _HANDLERS[match.function](event, None)
         return answer["statusCode"], answer["headers"], answer["body"]
