@@ -23,7 +23,7 @@ from recado.ids import MAX_AHEAD, derived_id, id_time, new_id
 from recado.message import encode
 from recado.money import price_of
 from recado.observability import count, follow, follows, log
-from recado.recipients import no_route, recipients, sized
+from recado.recipients import no_route, recipient, recipients, sized
 from recado.submission import Listing, Recipient, Refusal, Submission
 from recado.wiring import Deps
 
@@ -218,10 +218,10 @@ def _recipients(
     """Where a message goes is decided when it goes; here only that it can go anywhere at all. An
     installation that has no route yet keeps what it takes until it has one."""
     if not ask.batch:
-        only = recipients(ask, (identifier,), cost_centre, deps.routing)
-        if only[0].refusal:
-            raise Refused(only[0].refusal)
-        return only
+        only = recipient(ask.wishes[0], identifier, ask, cost_centre, deps.routing)
+        if only.refusal:
+            raise Refused(only.refusal)
+        return (only,)
     identifiers = [derived_id(due, identifier, n) for n in range(len(ask.wishes))]
     checked = recipients(ask, identifiers, cost_centre, deps.routing)
     if all(r.refusal and r.refusal.reason in ("no_route", "no_voice") for r in checked):

@@ -53,6 +53,8 @@ def number_of(written: str, numbering: Numbering) -> str | NumberProblem:
     found = _matcher(numbering)(written)
     if found is None:
         return NumberProblem.INVALID
+    if found["b"]:
+        return "55" + found["b"]
     if found["f"] and not numbering.fixed_lines:
         return NumberProblem.FIXED_LINE
     return _digits(found, numbering)

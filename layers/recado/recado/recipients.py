@@ -30,11 +30,18 @@ class Sized(Struct, frozen=True):
     refusal: Refusal | None = None
 
 
+def recipient(
+    wish: Wish, identifier: str, ask: Ask, cost_centre: CostCentre, routing: "Routing"
+) -> Recipient:
+    """The recipient that a wish is for: taken, or with its refusal."""
+    made = sized(wish.text, cost_centre, voice=ask.voice, udh=ask.udh)
+    return _recipient(wish, identifier, made, ask, cost_centre, routing)
+
+
 def recipients(
     ask: Ask, identifiers: Iterable[str], cost_centre: CostCentre, routing: "Routing"
 ) -> tuple[Recipient, ...]:
-    """The recipients that a request's wishes are for, in their order and with these ids: taken, or
-    each with its refusal."""
+    """The recipients that a request's wishes are for, in their order and with these ids."""
     checked = []
     text, made = None, Sized()
     for wish, identifier in zip(ask.wishes, identifiers, strict=True):
