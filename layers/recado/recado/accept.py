@@ -140,9 +140,10 @@ def accept(ask: Ask, cost_centre: CostCentre, dialect: str, deps: Deps) -> Accep
     amount = len(ask.numbers) or len(ask.wishes)
     if ask.idempotency_key is None:
         _take_the_others(ask, cost_centre, deps)
-        submission = _submission(ask, cost_centre, dialect, new_id(_due(ask, now)), now, deps)
-        _enqueue(submission, ask, cost_centre, deps)
-        return Accepted(_identifier(submission), amount, submission.recipients)
+        identifier = new_id(_due(ask, now))
+        submission = _submission(ask, cost_centre, dialect, identifier, now, deps)
+        _enqueue(identifier, submission, ask, cost_centre, deps)
+        return Accepted(identifier, amount, submission.recipients)
     # Looked up first: a repeat has its answer, even where it would be refused by now.
     old = deps.engine.store.recall(cost_centre.id, ask.idempotency_key, now)
     entry = old or _entry(ask, cost_centre, ask.idempotency_key, now)
@@ -158,13 +159,9 @@ def accept(ask: Ask, cost_centre: CostCentre, dialect: str, deps: Deps) -> Accep
         limits.look(submission, cost_centre, deps)
     if deps.engine.store.remember(entry) not in (None, entry):
         return accept(ask, cost_centre, dialect, deps)  # somebody was faster
-    _enqueue(submission, ask, cost_centre, deps)
+    _enqueue(entry.answer_id, submission, ask, cost_centre, deps)
     deps.engine.store.mark_queued(entry)
     return Accepted(entry.answer_id, amount, submission.recipients)
-
-
-def _identifier(submission: Submission) -> str:
-    return submission.batch_id or submission.recipients[0].id
 
 
 def _hash(ask: Ask) -> str:
@@ -244,10 +241,12 @@ def _of_a_list(base: Submission, ask: Ask, cost_centre: CostCentre, deps: Deps) 
     )
 
 
-def _enqueue(submission: Submission, ask: Ask, cost_centre: CostCentre, deps: Deps) -> None:
+def _enqueue(
+    identifier: str, submission: Submission, ask: Ask, cost_centre: CostCentre, deps: Deps
+) -> None:
     """The one durable write, after what limits it."""
     queue, body = _queued(submission, ask, deps)
-    held = Held(_identifier(submission), submission.due_at, queue, submission.cost_centre, body)
+    held = Held(identifier, submission.due_at, queue, submission.cost_centre, body)
     now = deps.clock()
     held_already = limits.pay(submission, held, cost_centre, deps)
     if submission.due_at > now:
