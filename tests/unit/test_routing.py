@@ -48,13 +48,16 @@ def way(routing: Routing, number: str = NUMBER, cost_centre: str = "ana") -> str
     return upstream.name if upstream else None
 
 
-def test_without_a_route_there_is_no_way(store: Store, clock: Clock) -> None:
+def test_without_a_route_there_is_no_way_and_yet_a_message_may_be_taken(
+    store: Store, clock: Clock
+) -> None:
     routing = Routing(store, clock)
     assert way(routing) is None
-    assert not routing.has_routes()
-    put(store, Route(name="default", upstream="one"))
+    assert routing.reaches("ana", NUMBER)
+    put(store, Route(name="narrow", upstream="one", prefix="5534"))
     routing.forget()
-    assert routing.has_routes()
+    assert not routing.reaches("ana", NUMBER)
+    assert routing.reaches("ana", "5534998887755")
 
 
 def test_an_upstream_that_was_just_added_is_found_within_seconds_and_not_looked_for_each_time(

@@ -56,13 +56,6 @@ class Routing:
             self._read(now)
         return self._upstreams.get(name)
 
-    def has_routes(self) -> bool:
-        """Whether there is any route at all."""
-        now = self._clock()
-        if now >= self._until:
-            self._read(now)
-        return bool(self._routes)
-
     def reaches(self, cost_centre: str, number: str, *, voice: bool = False) -> bool:
         """Whether a message may be taken: a route matches, or there is none at all yet."""
         return self.upstream_for(cost_centre, number, voice=voice) is not None or not self._routes
