@@ -107,15 +107,15 @@ def test_batches_and_alerts_never_go_to_a_mailbox() -> None:
 
 
 def test_who_wants_failures_alone_is_owed_nothing_of_what_was_delivered() -> None:
-    assert with_report(message(), DONE, (FAILURE,)).reports == ()
-    assert with_report(message(), DIED, (FAILURE,)).reports == (DIED,)
-    assert with_report(message(), Report(SUBMIT_OUTCOME, AT), (FAILURE,)).reports == ()
+    assert with_report((), DONE, (FAILURE,)) == ()
+    assert with_report((), DIED, (FAILURE,)) == (DIED,)
+    assert with_report((), Report(SUBMIT_OUTCOME, AT), (FAILURE,)) == ()
 
 
 def test_a_failure_that_was_none_after_all_is_owed_no_more() -> None:
-    failed = with_report(message(), DIED, (FAILURE,))
-    assert with_report(failed, DONE, (FAILURE,)).reports == ()
-    told = message(reports=(Report(FINAL_STATE, AT, "UNKNOWN", given_at=AT),))
+    failed = with_report((), DIED, (FAILURE,))
+    assert with_report(failed, DONE, (FAILURE,)) == ()
+    told = (Report(FINAL_STATE, AT, "UNKNOWN", given_at=AT),)
     assert with_report(told, DONE, (FAILURE,)) == told
 
 

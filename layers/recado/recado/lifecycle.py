@@ -13,39 +13,62 @@ from msgspec.structs import replace
 
 from recado import esme
 from recado.connectors import Abilities, Receipt, Submitted
-from recado.message import Event, Message, Report, State, is_final, may_become, moved, noted
+from recado.message import (
+    Event,
+    Message,
+    Report,
+    State,
+    history_with,
+    is_final,
+    may_become,
+    moved,
+    noted,
+)
 from recado.report import FINAL_STATE, SUBMIT_OUTCOME, with_report
 from recado.segments import GSM7_SIZES, UCS2_SIZES, segment_count
 from recado.submission import Packet, Recipient
 
 Wanted: TypeAlias = Iterable[str]
+# Of every message: to look at a member of an enum takes as long as to call a function.
+_QUEUED, _SUBMITTING, _ENROUTE = State.QUEUED, State.SUBMITTING, State.ENROUTE
 
 
 def queued(packet: Packet, recipient: Recipient) -> Message:
     """The message that a packet carries, before anything has happened to it. What a recipient has
     no text for is the packet's: the text, and with it the segments and units."""
-    own = recipient.text is not None
+    text, segments, units = recipient.text, recipient.segments, recipient.units
+    if text is None:
+        text, segments, units = packet.text or "", packet.segments, packet.units
+    return replace(
+        _common(packet),
+        id=recipient.id,
+        to=recipient.to,
+        text=text,
+        segments=segments,
+        units=units,
+        reference=recipient.reference,
+    )
+
+
+def _common(packet: Packet) -> Message:
+    """What the messages of a packet have in common. (Python builds a dict for a call with more than
+    15 names in it, which costs more than the whole message in two steps.)"""
     return Message(
         cost_centre=packet.cost_centre,
-        id=recipient.id,
+        id="",
         dialect=packet.dialect,
-        state=State.QUEUED,
+        state=_QUEUED,
         due_at=packet.due_at,
         expires_at=packet.expires_at,
         accepted_at=packet.accepted_at,
-        to=recipient.to,
-        text=recipient.text if recipient.text is not None else packet.text or "",
-        segments=recipient.segments if own else packet.segments,
-        units=recipient.units if own else packet.units,
         voice=packet.voice,
         source=packet.source,
         udh=packet.udh,
         registered=packet.registered,
         fields=packet.fields,
         price=packet.price,
-        reference=recipient.reference,
         batch_id=packet.batch_id,
-        history=(Event(packet.accepted_at, State.QUEUED),),
+        history=(Event(packet.accepted_at, _QUEUED),),
     )
 
 
@@ -68,10 +91,13 @@ def counted(message: Message, able: Abilities) -> Message:
 
 def claimed(message: Message, upstream: str, token: str, now: float, until: float) -> Message:
     """Somebody is about to submit it."""
-    if message.state is not State.SUBMITTING:
-        message = moved(message, State.SUBMITTING, now, upstream)
+    history = message.history
+    if message.state is not _SUBMITTING:
+        history = history_with(message, _SUBMITTING, now, upstream)
     return replace(
         message,
+        state=_SUBMITTING,
+        history=history,
         connector=upstream,
         claim=token,
         claimed_until=until,
@@ -89,16 +115,27 @@ def ids_of(took: Submitted) -> tuple[str, ...]:
 def submitted(message: Message, took: Submitted, token: str, now: float, wanted: Wanted) -> Message:
     """The upstream took it. A receipt may have come first, and another claim may be on it after
     ours ran out: then only the upstream's ids are kept."""
-    ids, known = ids_of(took), message.upstream_ids
-    if not known or not set(ids) <= set(known):
+    ids, parts = message.upstream_ids, message.parts
+    given = ids_of(took)
+    if not ids or not set(given) <= set(ids):
         # As many as it gave ids for: we may have expected another number of parts.
-        parts = len(ids) if message.parts or took.more else 0
-        message = replace(message, upstream_ids=(*known, *ids), parts=parts)
+        ids, parts = (*ids, *given), len(given) if message.parts or took.more else 0
     if message.claim not in (token, ""):
-        return message
-    if may_become(message, State.ENROUTE):
-        message = moved(message, State.ENROUTE, now)
-    message = _released(with_report(message, Report(SUBMIT_OUTCOME, now, esme.ROK), wanted))
+        known = ids is message.upstream_ids
+        return message if known else replace(message, upstream_ids=ids, parts=parts)
+    state, history = message.state, message.history
+    if may_become(message, _ENROUTE):
+        state, history = _ENROUTE, history_with(message, _ENROUTE, now)
+    message = replace(
+        message,
+        state=state,
+        history=history,
+        upstream_ids=ids,
+        parts=parts,
+        claim="",
+        claimed_until=0.0,
+        reports=with_report(message.reports, Report(SUBMIT_OUTCOME, now, esme.ROK), wanted),
+    )
     return _delivered(message, now, wanted) if message.delivered else message
 
 
@@ -165,15 +202,14 @@ def _has_arrived(message: Message) -> bool:
 
 
 def _told(message: Message, state: State, err: str, now: float, wanted: Wanted) -> Message:
-    overtook = message.state is State.SUBMITTING
-    message = moved(message, state, now, err)
+    reports = message.reports
     # A receipt can overtake the submit's answer; that it came says that the submit was taken.
-    if overtook:
-        message = with_report(message, Report(SUBMIT_OUTCOME, now, esme.ROK), wanted)
+    if message.state is _SUBMITTING:
+        reports = with_report(reports, Report(SUBMIT_OUTCOME, now, esme.ROK), wanted)
     if is_final(state):
         final = Report(FINAL_STATE, now, esme.RECEIPT_STAT[state], err)
-        message = with_report(message, final, wanted)
-    return _released(message)
+        reports = with_report(reports, final, wanted)
+    return _closed(message, state, now, err, reports)
 
 
 def cancelled(message: Message, now: float) -> Message:
@@ -185,10 +221,24 @@ def _released(message: Message) -> Message:
     return replace(message, claim="", claimed_until=0.0)
 
 
+def _closed(
+    message: Message, state: State, now: float, note: str, reports: tuple[Report, ...]
+) -> Message:
+    """The message in a state in which nobody claims it, all at once."""
+    return replace(
+        message,
+        state=state,
+        ours=False,
+        history=history_with(message, state, now, note),
+        reports=reports,
+        claim="",
+        claimed_until=0.0,
+    )
+
+
 def _ended(
     message: Message, state: State, code: str, now: float, wanted: Wanted, note: str
 ) -> Message:
-    message = moved(message, state, now, note)
-    message = with_report(message, Report(SUBMIT_OUTCOME, now, code), wanted)
+    reports = with_report(message.reports, Report(SUBMIT_OUTCOME, now, code), wanted)
     final = Report(FINAL_STATE, now, esme.RECEIPT_STAT[state])
-    return _released(with_report(message, final, wanted))
+    return _closed(message, state, now, note, with_report(reports, final, wanted))

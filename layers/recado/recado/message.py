@@ -35,7 +35,9 @@ class State(enum.StrEnum):
     FAILED = "FAILED"  # our side could not
 
 
+_FINAL_RANK = 6
 _RANK = {
+    **dict.fromkeys(State, _FINAL_RANK),
     State.SCHEDULED: 0,
     State.PAUSED: 1,
     State.QUEUED: 2,
@@ -43,12 +45,11 @@ _RANK = {
     State.ENROUTE: 4,
     State.ACCEPTED: 5,
 }
-_FINAL_RANK = 6
 _KEPT_EVENTS = 20
 
 
 def is_final(state: State) -> bool:
-    return state not in _RANK
+    return _RANK[state] == _FINAL_RANK
 
 
 class Event(Struct, frozen=True, omit_defaults=True):
@@ -207,24 +208,34 @@ def decode_record(body: str | bytes) -> Record:
 def may_become(message: Message, state: State) -> bool:
     """States go forward only. A final state that an upstream gave never changes; an UNKNOWN of
     our own may still be corrected."""
-    if is_final(message.state):
-        return message.ours and is_final(state)
-    return _RANK.get(state, _FINAL_RANK) > _RANK[message.state]
+    present, next_one = _RANK[message.state], _RANK[state]
+    return next_one > present or (message.ours and present == next_one == _FINAL_RANK)
 
 
 def moved(message: Message, state: State, at: float, note: str = "") -> Message:
     """The message in its new state, with a line of history. Raises ValueError on a step back."""
-    if not may_become(message, state):
-        raise ValueError(f"{message.state} does not become {state}")
-    return noted(replace(message, state=state, ours=False), at, note)
+    history = history_with(message, state, at, note)
+    return replace(message, state=state, ours=False, history=history)
 
 
 def noted(message: Message, at: float, note: str) -> Message:
-    """The message with a line of history, unless its last line says the same. Kept are the first
-    line and the newest: a record must stay small, however often an upstream is down."""
-    history = message.history
-    if history and (history[-1].state, history[-1].note) == (message.state, note):
-        return message
+    """The message with a line of history, unless its last line says the same."""
+    return replace(message, history=_with_line(message.history, message.state, at, note))
+
+
+def history_with(message: Message, state: State, at: float, note: str = "") -> tuple[Event, ...]:
+    """The message's history with its step to this state, for whoever changes more of it at once.
+    Raises ValueError on a step back."""
+    if not may_become(message, state):
+        raise ValueError(f"{message.state} does not become {state}")
+    return _with_line(message.history, state, at, note)
+
+
+def _with_line(history: tuple[Event, ...], state: State, at: float, note: str) -> tuple[Event, ...]:
+    """Kept are the first line and the newest: a record must stay small, however often an upstream
+    is down."""
+    if history and history[-1].state is state and history[-1].note == note:
+        return history
     if len(history) >= _KEPT_EVENTS:
         history = (history[0], *history[-(_KEPT_EVENTS - 2) :])
-    return replace(message, history=(*history, Event(at, message.state, note)))
+    return (*history, Event(at, state, note))

@@ -52,28 +52,29 @@ def _by_mailbox(cost_centre: CostCentre, *, by_smpp: bool) -> bool:
     return by_smpp if by == "origin" else by == "smpp"
 
 
-def with_report(message: Message, report: Report, wanted: Iterable[str]) -> Message:
-    """The message, owing this report too, if its kind is among the wanted. Each kind is owed
-    once: a second final state changes a type 2 that has not been given, and adds none."""
+def with_report(
+    reports: tuple[Report, ...], report: Report, wanted: Iterable[str]
+) -> tuple[Report, ...]:
+    """A message's reports and this one, if its kind is among the wanted. Each kind is owed once: a
+    second final state changes a type 2 that has not been given, and adds none."""
     if report.kind not in wanted:
         if report.kind != FINAL_STATE or FAILURE not in wanted:
-            return message
+            return reports
         if report.stat == RECEIPT_STAT[State.DELIVERED]:
-            return _without(message, report.kind)
-    if not message.reports:
-        return replace(message, reports=(report,))
-    others = tuple(old for old in message.reports if old.kind != report.kind)
-    mine = [old for old in message.reports if old.kind == report.kind]
+            return _without(reports, report.kind)
+    if not reports:
+        return (report,)
+    others = tuple(old for old in reports if old.kind != report.kind)
+    mine = [old for old in reports if old.kind == report.kind]
     if mine and mine[0].given_at is not None:
-        return message
+        return reports
     kept = replace(mine[0], stat=report.stat, err=report.err) if mine else report
-    return replace(message, reports=tuple(sorted((*others, kept), key=lambda r: r.kind)))
+    return tuple(sorted((*others, kept), key=lambda r: r.kind))
 
 
-def _without(message: Message, kind: str) -> Message:
-    """The message without a failure that was none after all, unless its customer was told."""
-    kept = tuple(old for old in message.reports if old.kind != kind or old.given_at is not None)
-    return replace(message, reports=kept)
+def _without(reports: tuple[Report, ...], kind: str) -> tuple[Report, ...]:
+    """Without a failure that was none after all, unless its customer was told."""
+    return tuple(old for old in reports if old.kind != kind or old.given_at is not None)
 
 
 def next_owed(record: Record) -> Report | None:
