@@ -136,6 +136,15 @@ def test_a_text_has_as_many_segments_as_are_counted_and_they_are_the_text(
     assert "".join(text.decoded(part, coding, alphabet) for part in parts) == sent
 
 
+@given(texts, alphabets, sizes)
+def test_coding_and_segments_are_the_same_in_one_go(
+    sent: str, alphabet: text.Alphabet, gsm7_sizes: tuple[int, int]
+) -> None:
+    coding = text.coding_for(sent, alphabet)
+    parts = text.segments(sent, coding, alphabet=alphabet, gsm7_sizes=gsm7_sizes)
+    assert text.coded(sent, alphabet, gsm7_sizes) == (coding, parts)
+
+
 @given(texts)
 def test_each_segment_leaves_room_for_its_header(sent: str) -> None:
     coding = text.coding_for(sent)

@@ -97,36 +97,28 @@ def submit(submits: Sequence[Submit], upstream: Upstream, exchange: Exchange) ->
     not go now, those have one more try before the whole is Uncertain."""
     terms = terms_of(upstream)
     asked: list[Outgoing] = []
-    shares: list[range | Rejected] = []
+    shares: list[int | range | Rejected] = []  # which of `asked` are a message's: one, or several
     for one in submits:
         try:
             bodies = [pdu.message_body(message) for message in messages_of(one, terms)]
         except Unfit as unfit:
             shares.append(Rejected(unfit.esme))
-            continue
         except ValueError:  # a character that nothing on the wire has
             shares.append(Rejected(RSUBMITFAIL))
-            continue
-        shares.append(range(len(asked), len(asked) + len(bodies)))
-        headers = {TEXT: one.reference} if len(bodies) > 1 else {}
-        asked += [_asked(body, headers, upstream) for body in bodies]
+        else:
+            at = len(asked)
+            shares.append(at if len(bodies) == 1 else range(at, at + len(bodies)))
+            headers = {TEXT: one.reference} if len(bodies) > 1 else {}
+            asked += [_asked(body, headers, upstream) for body in bodies]
     said = [_said(answer, terms) for answer in exchange(asked)] if asked else []
-    if several := [share for share in shares if isinstance(share, range) and len(share) > 1]:
+    if several := [share for share in shares if isinstance(share, range)]:
         _once_more(asked, said, several, terms, exchange)
-    return [
-        share if isinstance(share, Rejected) else _together(said[share.start : share.stop])
-        for share in shares
-    ]
+    return [_outcome(share, said) for share in shares]
 
 
 def _asked(body: bytes, headers: dict[str, str], upstream: Upstream) -> Outgoing:
-    return Outgoing(
-        method=_METHOD,
-        url=SCHEME + upstream.name,
-        headers=headers,
-        body=pdu.framed(pdu.SUBMIT_SM, 0, body),
-        timeout=upstream.submit_timeout,
-    )
+    request = pdu.framed(pdu.SUBMIT_SM, 0, body)
+    return Outgoing(_METHOD, SCHEME + upstream.name, headers, request, upstream.submit_timeout)
 
 
 # --- outcomes ------------------------------------------------------------------------------------
@@ -172,10 +164,17 @@ def _second(asked: Outgoing) -> Outgoing:
     return replace(asked, headers={**asked.headers, TEXT_BEGUN: "yes"}, timeout=_SECOND_GO)
 
 
+def _outcome(share: int | range | Rejected, said: Sequence[Outcome]) -> Outcome:
+    """What became of a message that has this share in what was asked, or none."""
+    if isinstance(share, int):
+        return said[share]
+    if isinstance(share, Rejected):
+        return share
+    return _together(said[share.start : share.stop])
+
+
 def _together(parts: Sequence[Outcome]) -> Outcome:
-    """What became of a message, by its segments."""
-    if len(parts) == 1:
-        return parts[0]
+    """What became of a message, by its several segments."""
     for part in parts:
         if isinstance(part, Rejected):
             return part

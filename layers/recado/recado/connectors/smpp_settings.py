@@ -5,7 +5,6 @@ They are checked here once more: a record may have been written by another hand 
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, cast
 
@@ -93,22 +92,16 @@ class Terms(Struct, frozen=True, kw_only=True):
     dest_ton: int
     dest_npi: int
     encoding: Literal["gsm", "latin1", "ucs2"]
+    alphabet: Alphabet  # that of what we send with data_coding 0
+    gsm7_sizes: tuple[
+        int, int
+    ]  # of a text that GSM-7 has: what a single segment and one of several fit
     long: Literal["udh", "sar", "payload"]
     registered: int
     validity: bool
     id_in_answer: IdForm
     id_in_receipt: IdForm
     service_type: str
-
-    @property
-    def alphabet(self) -> Alphabet:
-        """That of what we send with data_coding 0."""
-        return "latin1" if self.encoding == "latin1" else "gsm"
-
-    @property
-    def gsm7_sizes(self) -> tuple[int, int]:
-        """Of a text that GSM-7 has: how much fits a single segment, and one of several."""
-        return _SIZES[self.encoding]
 
 
 class Dialling(Struct, frozen=True, kw_only=True):
@@ -132,23 +125,30 @@ class Measure(Struct, frozen=True, kw_only=True):
     per_second: int
 
 
+_terms: dict[str, tuple[Upstream, Terms]] = {}  # by connector, of its settings as last seen
+
+
 def terms_of(upstream: Upstream) -> Terms:
-    """Raises Misconfigured on a value that makes no sense."""
-    return _terms(tuple(upstream.settings.items()))
+    """Read once for each reading of the configuration, not once a message. Raises Misconfigured on
+    a value that makes no sense."""
+    seen = _terms.get(upstream.name)
+    if seen is None or seen[0] is not upstream:
+        seen = _terms[upstream.name] = upstream, _read(upstream.settings)
+    return seen[1]
 
 
-@lru_cache(maxsize=256)
-def _terms(items: tuple[tuple[str, str], ...]) -> Terms:
-    """Read once, not once a message."""
-    said = dict(items)
+def _read(said: Mapping[str, str]) -> Terms:
     ton, npi = _value(said, "source_ton", ""), _value(said, "source_npi", "")
+    encoding = cast(Literal["gsm", "latin1", "ucs2"], _value(said, "encoding", "gsm"))
     return Terms(
         source=_value(said, "source", ""),
         source_ton=int(ton) if ton else None,
         source_npi=int(npi) if npi else None,
         dest_ton=int(_value(said, "dest_ton", "1")),
         dest_npi=int(_value(said, "dest_npi", "1")),
-        encoding=cast(Literal["gsm", "latin1", "ucs2"], _value(said, "encoding", "gsm")),
+        encoding=encoding,
+        alphabet="latin1" if encoding == "latin1" else "gsm",
+        gsm7_sizes=_SIZES[encoding],
         long=cast(Literal["udh", "sar", "payload"], _value(said, "long", "udh")),
         registered=int(_value(said, "receipts", "yes") == "yes"),
         validity=_value(said, "validity", "yes") == "yes",

@@ -91,6 +91,20 @@ def coding_for(text: str, alphabet: Alphabet = "gsm", latin1: bool = False) -> i
     return LATIN1 if latin1 and _is_latin1(text) else UCS2
 
 
+def coded(
+    text: str, alphabet: Alphabet = "gsm", gsm7_sizes: tuple[int, int] = GSM7_SIZES
+) -> tuple[int, list[bytes]]:
+    """What `coding_for` and `segments` say of a text, in one go: it is looked at once, where it is
+    of GSM-7 and the receiver takes that. Raises ValueError as `encoded` does."""
+    if alphabet == "gsm":
+        try:
+            return DEFAULT, _cut(encode_gsm7(text), gsm7_sizes, 1)
+        except ValueError:
+            pass  # it has a character that GSM-7 lacks
+    coding = coding_for(text, alphabet)
+    return coding, segments(text, coding, alphabet=alphabet, gsm7_sizes=gsm7_sizes)
+
+
 def segments(
     text: str,
     data_coding: int,
