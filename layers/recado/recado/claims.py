@@ -25,6 +25,7 @@ from recado.wiring import Deps
 SOON = 0.5
 _CLAIM_MARGIN = 5.0  # how much longer than its submit's time-out a claim holds
 _NONE = Abilities()
+_SUBMITTING = State.SUBMITTING
 _OPEN = (State.SCHEDULED, State.QUEUED, State.SUBMITTING)
 
 
@@ -71,19 +72,24 @@ def claim(window: Sequence[Job], deps: Deps) -> tuple[list[tuple[Job, Message]],
             later.append(Later(job.packet, job.recipient, old.claimed_until - now))
         else:
             again.append((job, _taken_over(old, job, able, token, now)))
-    replaced = deps.engine.store.replace([message for _, message in again])
-    written += [(job, message) for (job, _), message in zip(again, replaced, strict=True)]
-    new = [job for job, old in zip(window, stood, strict=True) if old is None or is_cancelled(old)]
-    _count_progress(new, deps)
+    if again:
+        replaced = deps.engine.store.replace([message for _, message in again])
+        written += [(job, message) for (job, _), message in zip(again, replaced, strict=True)]
+    _count_progress(window, stood, deps)
     return _sorted(written, later, deps), later
 
 
-def _count_progress(jobs: Sequence[Job], deps: Deps) -> None:
+def _count_progress(window: Sequence[Job], stood: Sequence[Record | None], deps: Deps) -> None:
     """Of long lists it is kept how many recipients have been taken up for the first time; those
     that were cancelled before are among them."""
-    taken = Counter(job.packet.batch_id for job in jobs if job.packet.bulk and job.packet.batch_id)
+    taken = Counter(
+        job.packet.batch_id
+        for job, old in zip(window, stood, strict=True)
+        if job.packet.bulk and (old is None or is_cancelled(old))
+    )
     for batch_id, amount in taken.items():
-        count_taken(batch_id, amount, deps)
+        if batch_id:
+            count_taken(batch_id, amount, deps)
 
 
 def _sorted(
@@ -94,7 +100,7 @@ def _sorted(
     for job, message in written:
         if not isinstance(message, Message):  # somebody else was faster
             later.append(Later(job.packet, job.recipient, SOON))
-        elif message.state is State.SUBMITTING:
+        elif message.state is _SUBMITTING:
             mine.append((job, message))
         else:
             count(f"messages_{message.state.lower()}")

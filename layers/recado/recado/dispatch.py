@@ -4,8 +4,8 @@ A claim is durable before its submit leaves (recado.claims). What can't go now i
 smaller packet that comes later, so that waiting fills no dead letters.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby
 
 import msgspec
 from msgspec.structs import replace
@@ -30,6 +30,7 @@ BUDGET = 20.0  # seconds of submitting in one go; what is left is put back
 BIND_QUEUE, BIND_BULK_QUEUE = "Smpp", "SmppBulk"
 _LONGEST_WAIT = 60.0
 _LONGEST_DELAY = 900.0  # of a queue
+_SUBMITTING = State.SUBMITTING
 _NOBODY = Upstream(name="", kind="")  # what has no route is routed here to its end, when it is over
 
 
@@ -44,31 +45,36 @@ def decode_packet(body: str) -> Packet:
 def dispatch(packets: Sequence[Packet], deps: Deps) -> None:
     """Submits what the packets hold, or puts it back for later: on return each recipient has an
     outcome, is claimed by somebody else, or waits in a new packet."""
-    stop_at = deps.clock() + BUDGET
-    jobs, later = _routed(packets, deps)
-    for upstream, line in groupby(jobs, key=lambda job: job.upstream):
-        here = _here(list(line), upstream, later, deps)
-        later += _submit_line(here, upstream, stop_at, deps)
+    now = deps.clock()
+    lines, later = _routed(packets, now, deps)
+    for _, line in sorted(lines.items()):
+        upstream = line[0].upstream
+        here = _here(line, upstream, later, deps)
+        later += _submit_line(here, upstream, now + BUDGET, deps)
     _put_back(later, deps)
 
 
-def _routed(packets: Sequence[Packet], deps: Deps) -> tuple[list[Job], list[Later]]:
-    jobs: list[Job] = []
+def _routed(
+    packets: Sequence[Packet], now: float, deps: Deps
+) -> tuple[dict[str, list[Job]], list[Later]]:
+    """By the name of the upstream that they go to, and those that have no route."""
+    lines: dict[str, list[Job]] = {}
     later: list[Later] = []
     for packet in packets:
         cost_centre = deps.directory.cost_centre(packet.cost_centre)
         kinds = wanted(cost_centre, packet.registered)
-        over = deps.clock() >= packet.expires_at
         for recipient in packet.recipients:
             upstream = deps.routing.upstream_for(
                 packet.cost_centre, recipient.to, voice=packet.voice
             )
-            if upstream is None and not over:
+            if upstream is None and now < packet.expires_at:
                 count("no_route")
                 later.append(_later(packet, recipient, 0.0, deps))
             else:
-                jobs.append(Job(packet, recipient, upstream or _NOBODY, kinds))
-    return sorted(jobs, key=lambda job: job.upstream.name), later
+                upstream = upstream or _NOBODY
+                job = Job(packet, recipient, upstream, kinds)
+                lines.setdefault(upstream.name, []).append(job)
+    return lines, later
 
 
 def _here(jobs: list[Job], upstream: Upstream, later: list[Later], deps: Deps) -> list[Job]:
@@ -207,13 +213,17 @@ def _record(
     owing: list[Record] = []
     later: list[Later] = []
     for (job, message), outcome, record in zip(mine, outcomes, written, strict=True):
-        kept.append(record or _record_late(message, outcome, job, owing, deps))
-        if record:
-            owing.append(record)
-        count(f"outcome_{type(outcome).__name__.lower()}")
-        if isinstance(kept[-1], Message) and kept[-1].state is State.SUBMITTING:
+        if record is None:
+            stands = _record_late(message, outcome, job, owing, deps)
+        else:
+            stands = record
+            owing.append(stands)
+        kept.append(stands)
+        if isinstance(stands, Message) and stands.state is _SUBMITTING:
             pause = outcome.retry_after if isinstance(outcome, Unavailable) else 0.0
             later.append(_later(job.packet, job.recipient, pause, deps))
+    for kind, amount in Counter(map(type, outcomes)).items():
+        count(f"outcome_{kind.__name__.lower()}", amount)
     if follows():
         for record, outcome in zip(kept, outcomes, strict=True):
             follow(type(outcome).__name__.lower(), [record], connector=upstream.name)

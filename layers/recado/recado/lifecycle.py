@@ -23,6 +23,7 @@ from recado.message import (
     may_become,
     moved,
     noted,
+    with_line,
 )
 from recado.report import FINAL_STATE, SUBMIT_OUTCOME, with_report
 from recado.segments import GSM7_SIZES, UCS2_SIZES, segment_count
@@ -125,7 +126,7 @@ def submitted(message: Message, took: Submitted, token: str, now: float, wanted:
         return message if known else replace(message, upstream_ids=ids, parts=parts)
     state, history = message.state, message.history
     if may_become(message, _ENROUTE):
-        state, history = _ENROUTE, history_with(message, _ENROUTE, now)
+        state, history = _ENROUTE, with_line(history, _ENROUTE, now)
     message = replace(
         message,
         state=state,

@@ -220,7 +220,7 @@ def moved(message: Message, state: State, at: float, note: str = "") -> Message:
 
 def noted(message: Message, at: float, note: str) -> Message:
     """The message with a line of history, unless its last line says the same."""
-    return replace(message, history=_with_line(message.history, message.state, at, note))
+    return replace(message, history=with_line(message.history, message.state, at, note))
 
 
 def history_with(message: Message, state: State, at: float, note: str = "") -> tuple[Event, ...]:
@@ -228,12 +228,14 @@ def history_with(message: Message, state: State, at: float, note: str = "") -> t
     Raises ValueError on a step back."""
     if not may_become(message, state):
         raise ValueError(f"{message.state} does not become {state}")
-    return _with_line(message.history, state, at, note)
+    return with_line(message.history, state, at, note)
 
 
-def _with_line(history: tuple[Event, ...], state: State, at: float, note: str) -> tuple[Event, ...]:
-    """Kept are the first line and the newest: a record must stay small, however often an upstream
-    is down."""
+def with_line(
+    history: tuple[Event, ...], state: State, at: float, note: str = ""
+) -> tuple[Event, ...]:
+    """A history with one line more, unless its last says the same. Kept are the first line and the
+    newest: a record must stay small, however often an upstream is down."""
     if history and history[-1].state is state and history[-1].note == note:
         return history
     if len(history) >= _KEPT_EVENTS:

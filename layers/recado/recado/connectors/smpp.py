@@ -7,7 +7,6 @@ them as `raw_of` makes it. docs/smpp.md has the settings.
 
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
-from functools import lru_cache
 from hashlib import sha256
 
 from msgspec.structs import replace
@@ -26,7 +25,14 @@ from recado.connectors import (
     Upstream,
 )
 from recado.connectors.smpp_messages import Unfit, messages_of
-from recado.connectors.smpp_settings import SETTINGS, Terms, dialling_of, measure_of, terms_of
+from recado.connectors.smpp_settings import (
+    SETTINGS,
+    Terms,
+    dialling_of,
+    measure_of,
+    once_a_reading,
+    terms_of,
+)
 from recado.esme import RSUBMITFAIL
 from recado.http import Answer, Exchange, Outgoing, Reached, Unreached
 from recado.segments import UCS2_SIZES
@@ -69,15 +75,9 @@ _READERS = {str(pdu.DELIVER_SM): pdu.read_message, str(pdu.DATA_SM): pdu.read_da
 _REPLIES = frozenset({0x00, 0x08, 0x10})
 
 
+@once_a_reading
 def abilities(upstream: Upstream) -> Abilities:
     """By its settings. Raises Misconfigured on one that makes no sense."""
-    return _able(tuple(upstream.settings.items()))
-
-
-@lru_cache(maxsize=256)
-def _able(items: tuple[tuple[str, str], ...]) -> Abilities:
-    """Read once, not once a window."""
-    upstream = Upstream(name="", kind="smpp", settings=dict(items))
     terms = terms_of(upstream)
     dialling_of(upstream)
     measure_of(upstream)

@@ -4,9 +4,10 @@ They are checked here once more: a record may have been written by another hand 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from types import MappingProxyType
-from typing import Literal, cast
+from typing import Literal, TypeVar, cast
 
 from msgspec import Struct
 
@@ -15,6 +16,8 @@ from recado.errors import Misconfigured
 from recado.segments import GSM7_SIZES, UCS2_SIZES
 from recado.smpp.receipt import IdForm
 from recado.smpp.text import Alphabet
+
+T = TypeVar("T")
 
 _YES_NO = "yes|no"
 _BYTE = r"\d{1,2}|1\d\d|2[0-4]\d|25[0-5]"
@@ -125,19 +128,25 @@ class Measure(Struct, frozen=True, kw_only=True):
     per_second: int
 
 
-_terms: dict[str, tuple[Upstream, Terms]] = {}  # by connector, of its settings as last seen
+def once_a_reading(read: Callable[[Upstream], T]) -> Callable[[Upstream], T]:
+    """What `read` makes of an upstream's settings, made once for each reading of the configuration
+    and not once a message."""
+    seen: dict[str, tuple[Upstream, T]] = {}
+
+    @wraps(read)
+    def found(upstream: Upstream) -> T:
+        last = seen.get(upstream.name)
+        if last is None or last[0] is not upstream:
+            last = seen[upstream.name] = upstream, read(upstream)
+        return last[1]
+
+    return found
 
 
+@once_a_reading
 def terms_of(upstream: Upstream) -> Terms:
-    """Read once for each reading of the configuration, not once a message. Raises Misconfigured on
-    a value that makes no sense."""
-    seen = _terms.get(upstream.name)
-    if seen is None or seen[0] is not upstream:
-        seen = _terms[upstream.name] = upstream, _read(upstream.settings)
-    return seen[1]
-
-
-def _read(said: Mapping[str, str]) -> Terms:
+    """Raises Misconfigured on a value that makes no sense."""
+    said = upstream.settings
     ton, npi = _value(said, "source_ton", ""), _value(said, "source_npi", "")
     encoding = cast(Literal["gsm", "latin1", "ucs2"], _value(said, "encoding", "gsm"))
     return Terms(
