@@ -120,7 +120,7 @@ class Bind:
             if answer.command_status in _SLOWER:
                 count("smpp_throttled")
                 self.brake.throttled(self._loop.time())
-            elif answer.command_status == status.ESME_ROK:
+            elif self.brake.until and answer.command_status == status.ESME_ROK:
                 self.brake.taken(self._loop.time())
         elif sent and self._session is not None and not self._session.closed:
             self._silent += 1

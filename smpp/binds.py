@@ -93,7 +93,7 @@ class Binds:
                 call.settle(at, CLOSING if self._closed else NO_BIND)
                 continue
             trunk = carrier.trunk
-            text = _text_of(request, texts)
+            text = _text_of(request, texts) if request.headers else None
             by_trunk.setdefault(trunk, []).append(Job(call, at, request, trunk, now, text))
         for trunk, jobs in by_trunk.items():
             trunk.take(jobs)
@@ -268,10 +268,10 @@ class Binds:
         return future
 
 
-def _text_of(request: Outgoing, texts: dict[tuple[str, str], Text]) -> Text:
+def _text_of(request: Outgoing, texts: dict[tuple[str, str], Text]) -> Text | None:
     """What it shares with the other PDUs of its text, if there are any."""
     reference = request.headers.get(TEXT)
     if reference is None:
-        return Text()
+        return None
     begun = Text(int(TEXT_BEGUN in request.headers))
     return texts.setdefault((request.url, reference), begun)

@@ -28,6 +28,7 @@ class _Told(Struct, frozen=True):
     session: Session
     pdu: Pdu
     raw: str
+    in_doubt: bool  # whether it is one that must not be told twice
 
 
 class Ingress:
@@ -42,13 +43,14 @@ class Ingress:
     def take(self, session: Session, pdu: Pdu) -> None:
         """Queues it soon, and then answers it."""
         received_at = self._deps.clock()
-        if not _may_be_receipt(pdu):
+        in_doubt = not _may_be_receipt(pdu)
+        if in_doubt:
             now = self._loop.time()
             received_at = self._doubts.came(session, pdu.body, now, received_at)
         raw = encode(raw_of(self._connector, pdu.command, pdu.body, received_at))
         if not self._told:
             self._loop.call_soon(self._keep)
-        self._told.append(_Told(session, pdu, raw))
+        self._told.append(_Told(session, pdu, raw, in_doubt))
 
     def gone(self, session: Session) -> None:
         """The session is no more: what it did not hear from us may come again."""
@@ -78,7 +80,8 @@ class Ingress:
         now = self._loop.time()
         for one in told:
             one.session.respond(one.pdu, _EMPTY_ID, command_status)
-            self._doubts.answered(one.session, one.pdu.body, now, kept=error is None)
+            if one.in_doubt:
+                self._doubts.answered(one.session, one.pdu.body, now, kept=error is None)
 
 
 def _may_be_receipt(pdu: Pdu) -> bool:

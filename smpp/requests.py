@@ -124,7 +124,7 @@ class Requests:
 
 
 def _answers(pdu: Pdu, command: int) -> bool:
-    return pdu.command in (command | RESPONSE, GENERIC_NACK)
+    return pdu.command == command | RESPONSE or pdu.command == GENERIC_NACK
 
 
 def _call(answered: Answered, pdu: Pdu | None, why: str, *, sent: bool) -> None:

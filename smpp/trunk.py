@@ -47,7 +47,7 @@ class Call:
 
 
 class Text:
-    """What the PDUs of one text share: how many of them have left."""
+    """What the several PDUs of one text share: how many of them have left."""
 
     __slots__ = ("left",)
 
@@ -56,44 +56,40 @@ class Text:
 
 
 class Job:
-    """One PDU on its way."""
+    """One PDU on its way. `text`: where it is one of several."""
 
-    __slots__ = (
-        "at",
-        "bind",
-        "body",
-        "call",
-        "command",
-        "open",
-        "taken_at",
-        "text",
-        "timeout",
-        "trunk",
-    )
+    __slots__ = ("at", "bind", "call", "open", "request", "taken_at", "text", "timeout", "trunk")
 
     def __init__(
-        self, call: Call, at: int, request: Outgoing, trunk: "Trunk", now: float, text: Text
+        self, call: Call, at: int, request: Outgoing, trunk: "Trunk", now: float, text: Text | None
     ) -> None:
         self.call, self.at, self.trunk, self.text = call, at, trunk, text
-        self.command = int.from_bytes(request.body[4:8])
-        self.body = request.body[HEADER_SIZE:]
-        self.taken_at, self.timeout = now, request.timeout
+        self.request, self.taken_at, self.timeout = request.body, now, request.timeout
         self.open = True
         self.bind: Bind | None = None
 
     @property
     def begun(self) -> bool:
         """Whether another PDU of its text has left."""
-        return self.text.left > 0
+        return self.text is not None and self.text.left > 0
 
     @property
     def patience(self) -> float:
         """Then it waits no longer for room."""
         return self.taken_at + self.timeout * (_BEGUN_PATIENCE if self.begun else _PATIENCE)
 
-    @property
-    def until(self) -> float:
-        return self.taken_at + self.timeout
+    def leaves(self, bind: Bind, now: float) -> None:
+        """By this bind, which has room for it."""
+        self.bind = bind
+        if self.text is not None:
+            self.text.left += 1
+        command, body = int.from_bytes(self.request[4:8]), self.request[HEADER_SIZE:]
+        bind.carry(command, body, self.answered, max(self.taken_at + self.timeout - now, 0.0))
+
+    def stays(self) -> None:
+        """After all: it did not leave."""
+        if self.text is not None:
+            self.text.left -= 1
 
     def settle(self, found: Reached | Unreached) -> None:
         if self.open:
@@ -203,9 +199,7 @@ class Trunk:
                 return
             waiting.popleft()
             self.pace.went(now)
-            job.bind = bind
-            job.text.left += 1
-            bind.carry(job.command, job.body, job.answered, max(job.until - now, 0.0))
+            job.leaves(bind, now)
 
     def _roomiest(self, now: float) -> Bind | None:
         best, most = None, 0
@@ -229,8 +223,9 @@ class Trunk:
     def answered(self, job: Job, answer: Pdu | None, why: str, *, sent: bool) -> None:
         """What came of a PDU that a bind carried."""
         bind, job.bind = job.bind, None
-        job.text.left -= not sent
         assert bind is not None  # noqa: S101 - it was carried
+        if not sent:
+            job.stays()
         bind.settled(answer, sent=sent)
         if answer is not None:
             job.settle(Reached(_status_of(answer), answer.body))
