@@ -4,7 +4,7 @@ A claim is durable before its submit leaves. Whoever dies in between leaves a cl
 that message is uncertain, never silently sent again.
 """
 
-import uuid
+import secrets
 from collections import Counter
 from collections.abc import Sequence
 
@@ -50,7 +50,7 @@ def claim(window: Sequence[Job], deps: Deps) -> tuple[list[tuple[Job, Message]],
     """The messages that are ours to submit now, and what has to wait; all of a window go to the
     same upstream. What has been dealt with already, or is past its validity, is in neither."""
     now = deps.clock()
-    token = uuid.uuid4().hex[:12]
+    token = secrets.token_hex(6)
     able = _abilities(window)
     fresh = [_begun(queued(job.packet, job.recipient), job, able, token, now) for job in window]
     stood = deps.engine.store.create(fresh)
@@ -82,14 +82,15 @@ def claim(window: Sequence[Job], deps: Deps) -> tuple[list[tuple[Job, Message]],
 def _count_progress(window: Sequence[Job], stood: Sequence[Record | None], deps: Deps) -> None:
     """Of long lists it is kept how many recipients have been taken up for the first time; those
     that were cancelled before are among them."""
-    taken = Counter(
+    taken = [
         job.packet.batch_id
         for job, old in zip(window, stood, strict=True)
         if job.packet.bulk and (old is None or is_cancelled(old))
-    )
-    for batch_id, amount in taken.items():
-        if batch_id:
-            count_taken(batch_id, amount, deps)
+    ]
+    if taken:
+        for batch_id, amount in Counter(taken).items():
+            if batch_id:
+                count_taken(batch_id, amount, deps)
 
 
 def _sorted(

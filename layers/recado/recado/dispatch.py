@@ -47,9 +47,9 @@ def dispatch(packets: Sequence[Packet], deps: Deps) -> None:
     outcome, is claimed by somebody else, or waits in a new packet."""
     now = deps.clock()
     lines, later = _routed(packets, now, deps)
-    for _, line in sorted(lines.items()):
-        upstream = line[0].upstream
-        here = _here(line, upstream, later, deps)
+    for name in sorted(lines):
+        upstream = lines[name][0].upstream
+        here = _here(lines[name], upstream, later, deps)
         later += _submit_line(here, upstream, now + BUDGET, deps)
     _put_back(later, deps)
 
@@ -60,9 +60,13 @@ def _routed(
     """By the name of the upstream that they go to, and those that have no route."""
     lines: dict[str, list[Job]] = {}
     later: list[Later] = []
+    known: dict[tuple[str, int | None], tuple[str, ...]] = {}  # all of a handful want the same
     for packet in packets:
-        cost_centre = deps.directory.cost_centre(packet.cost_centre)
-        kinds = wanted(cost_centre, packet.registered)
+        wants = packet.cost_centre, packet.registered
+        kinds = known.get(wants)
+        if kinds is None:
+            cost_centre = deps.directory.cost_centre(packet.cost_centre)
+            kinds = known[wants] = wanted(cost_centre, packet.registered)
         for recipient in packet.recipients:
             upstream = deps.routing.upstream_for(
                 packet.cost_centre, recipient.to, voice=packet.voice

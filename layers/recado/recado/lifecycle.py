@@ -78,7 +78,7 @@ def counted(message: Message, able: Abilities) -> Message:
     parts where we split it for that. What is spoken, or is a part already, is not cut."""
     if message.voice or message.udh:
         return message
-    if (able.gsm7_sizes, able.ucs2_sizes) != (GSM7_SIZES, UCS2_SIZES):
+    if able.gsm7_sizes != GSM7_SIZES or able.ucs2_sizes != UCS2_SIZES:
         segments = segment_count(
             message.text,
             replace_accents=False,  # accepting has done that, where it was to be done

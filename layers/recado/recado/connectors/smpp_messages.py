@@ -17,10 +17,8 @@ from recado.smpp.udh import concatenation, sar
 _RINVSRCADR = "ESME_RINVSRCADR"
 _MOST_PARTS = 255  # what a part's number has room for
 _MOST_DIGITS = 20  # of an address (4.4.1)
-_LONGEST = 99 * 86_400.0  # seconds of a validity_period that is told in days
+_LONGEST = 99 * 86_400  # seconds of a validity_period that is told in days
 _MOST_SHORT_CODE = 8  # digits; what is longer has its country's code
-
-_relative = lru_cache(maxsize=1024)(relative)  # most messages have the same hours left, or nearly
 
 
 class Unfit(Exception):
@@ -71,7 +69,7 @@ def _message(one: Submit, terms: Terms, coding: int, octets: bytes) -> ShortMess
         data_coding=coding,
         registered_delivery=terms.registered,
         service_type=terms.service_type,
-        validity_period=_period(left) if terms.validity and left is not None else "",
+        validity_period=_period(int(left)) if terms.validity and left is not None else "",
     )
 
 
@@ -92,9 +90,10 @@ def _holding(message: ShortMessage, octets: bytes) -> ShortMessage:
     return replace(message, tlvs={MESSAGE_PAYLOAD: octets})
 
 
-def _period(left: float) -> str:
+@lru_cache(maxsize=1024)  # most messages have as many hours left, or nearly
+def _period(left: int) -> str:
     """Of a second at least: 0 could be read as at once, or as for ever."""
-    return _relative(int(min(max(left, 1.0), _LONGEST)))
+    return relative(min(max(left, 1), _LONGEST))
 
 
 def _destination(number: str, terms: Terms) -> Address:
