@@ -272,9 +272,12 @@ def test_an_id_is_kept_in_one_spelling(form: str, answered: str, kept: str) -> N
     assert outcome(taken(answered), id_in_answer=form) == Submitted(kept)
 
 
-def test_an_id_that_is_longer_than_any_is_none() -> None:
-    for length in (65, 60_000):
-        assert outcome(taken("A" * length)) == Uncertain("an answer without a message_id")
+@pytest.mark.parametrize("body", [b"", b"\0", b" \0", b"A" * 65 + b"\0", b"A" * 60_000])
+def test_a_yes_without_an_id_is_a_yes(body: bytes) -> None:
+    assert outcome(Reached(0, body)) == Submitted("")
+
+
+def test_a_receipt_with_an_id_that_is_longer_than_any_has_none() -> None:
     with pytest.raises(ValueError, match="without an id"):
         told(receipt(b"id:" + b"7" * 65 + b" stat:DELIVRD"))
 
@@ -290,6 +293,7 @@ _SILENT = Unreached("no response in time", sent=True)
     ("answers", "expected"),
     [
         ([taken("1"), taken("2"), taken("3")], Submitted("1", ("2", "3"))),
+        ([taken(""), taken("2"), taken("3")], Submitted("", ("2", "3"))),
         ([_TAKEN, _REFUSED, _TAKEN], Rejected("ESME_RINVDSTADR")),
         ([_THROTTLED, _REFUSED, _SILENT], Rejected("ESME_RINVDSTADR")),
         ([_THROTTLED, _THROTTLED, _FULL], Unavailable(1.0, "ESME_RTHROTTLED")),

@@ -71,6 +71,26 @@ def test_where_an_smsc_reads_octets_as_latin1_its_parts_are_counted_as_they_go(
     assert stats(world, ana) == ["DELIVRD"]
 
 
+def test_what_an_smsc_takes_without_an_id_is_not_sent_again(
+    world: World, ana: str, smsc: BoundTo
+) -> None:
+    answers = [Reached(0, b"\0"), Reached(0, b"7" * 65 + b"\0")]
+    sent: list[ShortMessage] = []
+
+    def say_yes(message: ShortMessage) -> Reached:
+        sent.append(message)
+        return answers[len(sent) % 2]
+
+    smsc.answer = say_yes
+    for text in ("oi", LONG):
+        order(world, ana, text=text)
+    world.run(600.0, step=30.0)
+    assert len(sent) == 1 + 3
+    found = world.messages()
+    assert [(message.state, message.upstream_ids) for message in found] == [(State.ENROUTE, ())] * 2
+    assert world.dead_letters() == 0
+
+
 def test_as_a_payload_it_is_whole_and_has_one_receipt(world: World, ana: str) -> None:
     smsc = BoundTo(world, long="payload")
     order(world, ana, text=LONG)

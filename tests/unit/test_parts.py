@@ -106,6 +106,23 @@ def test_the_first_failure_is_its_end(parts: int, data: st.DataObject) -> None:
     assert message.reports[-1].err == "008"
 
 
+@pytest.mark.parametrize("ids", [("s1", "", "s3"), ("", "s1", "s3"), ("s1", "s3", "")])
+def test_the_parts_that_have_an_id_count(ids: tuple[str, ...]) -> None:
+    message = submitted(on_its_way(3), took(*ids), TOKEN, 4.0, BOTH)
+    assert (message.state, message.upstream_ids) == (State.ENROUTE, ("s1", "s3"))
+    message = told(message, "s1")
+    assert message.state is State.ENROUTE
+    assert told(message, "s3").state is State.DELIVERED
+
+
+@pytest.mark.parametrize("parts", [0, 2])
+def test_what_was_taken_without_an_id_was_taken(parts: int) -> None:
+    ids = [""] * max(parts, 1)
+    message = submitted(on_its_way(parts), took(*ids), TOKEN, 4.0, BOTH)
+    assert (message.state, message.claim, message.upstream_ids) == (State.ENROUTE, "", ())
+    assert stats(message) == ["ESME_ROK"]
+
+
 def test_the_same_receipt_twice_changes_nothing_the_second_time() -> None:
     message = told(submitted(on_its_way(2), took("s1", "s2"), TOKEN, 4.0, BOTH), "s1")
     assert told(message, "s1") is message

@@ -107,10 +107,11 @@ def claimed(message: Message, upstream: str, token: str, now: float, until: floa
 
 
 def ids_of(took: Submitted) -> tuple[str, ...]:
-    """All ids by which the upstream knows it, in the order of its parts."""
-    if not took.more:
+    """All ids by which the upstream knows it, in the order of its parts; of a part that it gave
+    none for, none."""
+    if took.upstream_id and not took.more:
         return (took.upstream_id,)
-    return tuple(dict.fromkeys((took.upstream_id, *took.more)))
+    return tuple(dict.fromkeys(one for one in (took.upstream_id, *took.more) if one))
 
 
 def submitted(message: Message, took: Submitted, token: str, now: float, wanted: Wanted) -> Message:

@@ -67,7 +67,8 @@ class Submit(Struct, frozen=True):
 
 class Submitted(Struct, frozen=True):
     """The upstream took it, and knows it by this id; where we split it, by one a segment, in order:
-    the others of them are in `more`."""
+    the others of them are in `more`. One that it gave no id for has an empty one, by which no
+    receipt finds the message."""
 
     upstream_id: str
     more: tuple[str, ...] = ()

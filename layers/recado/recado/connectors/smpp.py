@@ -134,8 +134,8 @@ def _said(answer: Reached | Unreached, terms: Terms) -> Outcome:
         name = status.name_of(answer.status)
         after = _NOT_NOW.get(answer.status)
         return Rejected(name) if after is None else Unavailable(after, name)
-    upstream_id = same_id(pdu.read_id(answer.body), terms.id_in_answer)
-    return Submitted(upstream_id) if upstream_id else Uncertain("an answer without a message_id")
+    # It said yes, even where it gives no id, or one that is none: sent again it would be doubled.
+    return Submitted(same_id(pdu.read_id(answer.body), terms.id_in_answer))
 
 
 def _once_more(
