@@ -452,6 +452,13 @@ def test_a_reply_is_read_by_its_coding(
     assert (found.text, found.part, found.reference) == (text, None, None)
 
 
+def test_what_names_a_message_and_says_no_state_of_it_is_a_reply() -> None:
+    """Kannel's drive_smpp writes replies so."""
+    found = told(reply(b"sim", tlvs={wire.RECEIPTED_MESSAGE_ID: b"1A2B\0"}))
+    assert isinstance(found, Incoming)
+    assert (found.source, found.text) == ("5534998887755", "sim")
+
+
 def test_a_reply_may_stand_in_a_payload_and_come_by_data_sm() -> None:
     whole = "a" * 300
     found = told(reply(b"", tlvs={wire.MESSAGE_PAYLOAD: whole.encode()}))

@@ -90,10 +90,16 @@ class Told(Struct, frozen=True):
 
 def is_receipt(message: ShortMessage) -> bool:
     """Whether a deliver_sm or data_sm is a receipt or an intermediate notification: by its
-    esm_class, or by receipted_message_id, which nothing else has. Never by its text: a reply could
-    say anything."""
-    kind = message.esm_class & pdu.TYPE_MASK
-    return kind in (pdu.RECEIPT, INTERMEDIATE) or pdu.RECEIPTED_MESSAGE_ID in message.tlvs
+    esm_class, or by receipted_message_id where it tells a state, too; without one it is a reply,
+    which some tell so. Never by its text alone: a reply could say anything. Raises Malformed as
+    `split_udh` does."""
+    if message.esm_class & pdu.TYPE_MASK in (pdu.RECEIPT, INTERMEDIATE):
+        return True
+    tlvs = message.tlvs
+    if pdu.RECEIPTED_MESSAGE_ID not in tlvs:
+        return False
+    _, stat, _ = _words(message)
+    return _state(tlvs.get(pdu.MESSAGE_STATE, b""), stat) is not None
 
 
 def read_receipt(message: ShortMessage) -> Told:
@@ -103,9 +109,7 @@ def read_receipt(message: ShortMessage) -> Told:
 
     What follows `text:` is the message's own and read for nothing. Raises Malformed (RX_P_APPN)
     where no id or no state is found, and as `split_udh` does."""
-    _, octets = header_and_text(message)
-    ucs2 = is_ucs2(message.data_coding)
-    id_in_text, stat, err = (None if ucs2 else usual_words(octets)) or _any_words(octets, ucs2)
+    id_in_text, stat, err = _words(message)
     if len(id_in_text) > pdu.MOST_ID:
         id_in_text = ""  # no id that submit_sm_resp could have given
     tlvs = message.tlvs
@@ -120,6 +124,13 @@ def read_receipt(message: ShortMessage) -> Told:
         _err(err, tlvs.get(pdu.NETWORK_ERROR_CODE, b"")),
         id_in_text,
     )
+
+
+def _words(message: ShortMessage) -> tuple[str, str, str]:
+    """id, stat and err, as its text has them."""
+    _, octets = header_and_text(message)
+    ucs2 = is_ucs2(message.data_coding)
+    return (None if ucs2 else usual_words(octets)) or _any_words(octets, ucs2)
 
 
 def usual_words(octets: bytes) -> tuple[str, str, str] | None:
