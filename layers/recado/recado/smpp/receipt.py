@@ -17,6 +17,8 @@ from recado.smpp.udh import header_and_text
 
 INTERMEDIATE = 0x20  # of esm_class in deliver_sm: an intermediate notification (5.2.12)
 NO_ERROR = "000"
+_RECEIPTS = frozenset({pdu.RECEIPT, INTERMEDIATE})
+_UNKNOWN = State.UNKNOWN
 
 IdForm: TypeAlias = Literal["text", "hex", "decimal"]
 
@@ -69,9 +71,9 @@ USUAL_STATS = {
 # say anything else, which is why an id has none of the marks that fields are parted by. Possessive,
 # so that nothing is tried twice.
 _usual = re.compile(
-    rb"id:([0-9A-Za-z_.:+/=-]{1,65}+) sub:[0-9]{1,3}+ dlvrd:[0-9]{1,3}+"
-    rb" submit date:[0-9]{10,14}+ done date:[0-9]{10,14}+"
-    rb" stat:([0-9A-Za-z_]{1,32}+) err:([0-9]{3})(?: [Tt]ext:|[ \r\n\0]*+\Z)"
+    r"id:([0-9A-Za-z_.:+/=-]{1,65}+) sub:[0-9]{1,3}+ dlvrd:[0-9]{1,3}+"
+    r" submit date:[0-9]{10,14}+ done date:[0-9]{10,14}+"
+    r" stat:([0-9A-Za-z_]{1,32}+) err:([0-9]{3})(?: [Tt]ext:|[ \r\n\0]*+\Z)"
 ).match
 
 
@@ -93,7 +95,7 @@ def is_receipt(message: ShortMessage) -> bool:
     esm_class, or by receipted_message_id where it tells a state, too; without one it is a reply,
     which some tell so. Never by its text alone: a reply could say anything. Raises Malformed as
     `split_udh` does."""
-    if message.esm_class & pdu.TYPE_MASK in (pdu.RECEIPT, INTERMEDIATE):
+    if message.esm_class & pdu.TYPE_MASK in _RECEIPTS:
         return True
     tlvs = message.tlvs
     if pdu.RECEIPTED_MESSAGE_ID not in tlvs:
@@ -136,11 +138,11 @@ def _words(message: ShortMessage) -> tuple[str, str, str]:
 def usual_words(octets: bytes) -> tuple[str, str, str] | None:
     """What `vendor_receipts.words_of` says of these octets, at a fraction of its cost; None where
     they are not the usual form of Appendix B."""
-    found = _usual(octets)
+    found = _usual(octets.decode("latin-1"))
     if found is None:
         return None
     identifier, stat, err = found.groups()
-    return identifier.decode("ascii"), stat.decode("ascii").upper(), err.decode("ascii")
+    return identifier, stat.upper(), err
 
 
 def _any_words(octets: bytes, ucs2: bool) -> tuple[str, str, str]:
@@ -154,7 +156,7 @@ def _any_words(octets: bytes, ucs2: bool) -> tuple[str, str, str]:
 def _state(told: bytes, stat: str) -> State | None:
     """The optional parameter's state, unless it is UNKNOWN and the text knows better."""
     state = _STATE.get(told[0]) if len(told) == 1 else None
-    if state is None or state is State.UNKNOWN:
+    if state is None or state is _UNKNOWN:
         return _spelled(stat) or state
     return state
 

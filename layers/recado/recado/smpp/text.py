@@ -42,6 +42,7 @@ _KINDS = {
     **dict.fromkeys((*range(0x10, 0x14), *range(0xF0, 0xF4)), _Kind.DEFAULT),
     **dict.fromkeys(range(0x18, 0x1C), _Kind.UCS2),
 }
+_UCS2_CODINGS = frozenset(coding for coding, kind in _KINDS.items() if kind is _Kind.UCS2)
 
 
 def is_text(data_coding: int) -> bool:
@@ -50,7 +51,7 @@ def is_text(data_coding: int) -> bool:
 
 
 def is_ucs2(data_coding: int) -> bool:
-    return _KINDS.get(data_coding) is _Kind.UCS2
+    return data_coding in _UCS2_CODINGS
 
 
 def decoded(octets: bytes, data_coding: int, alphabet: Alphabet = "gsm") -> str:
