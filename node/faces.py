@@ -13,6 +13,7 @@ from node.health import pages
 from node.template import Wiring
 from node.workers import Workers
 from node.world import Inside, World
+from recado.connectors import Submitting
 from recado.engine.embedded.blobs import DirectoryBlobs
 from recado.engine.embedded.database import Database
 from recado.engine.embedded.queue import EmbeddedQueue
@@ -39,6 +40,11 @@ class Face(Protocol):
     def exchange(self, requests: Sequence[Outgoing]) -> list[Reached | Unreached]:
         """recado.http.Exchange. Only for greenlets of node.waiting."""
 
+    @property
+    def submit(self) -> Submitting | None:
+        """Hands messages to upstreams, where that is done elsewhere: connectors are where the
+        sockets are."""
+
     async def start(self, behind: Behind) -> Standing:
         """Listens, and binds to the SMSCs. Raises Misconfigured."""
 
@@ -57,6 +63,8 @@ class Face(Protocol):
 
 class OwnFace:
     """A Face in the node's own process."""
+
+    submit: Submitting | None = None
 
     def __init__(self, doors: Doors) -> None:
         self._world = World(doors)

@@ -25,6 +25,7 @@ from node.front_words import (
     Answered,
     Doors,
     Front,
+    Outward,
     Standing,
     Worker,
     answered,
@@ -40,6 +41,7 @@ from node.turns import Taking
 from node.workers import load_functions
 from node.world import Inside, World
 from recado import wiring as recado_wiring
+from recado.connectors import Outcome, Submit, Unavailable
 from recado.engine import Engine, Queue, Store
 from recado.engine.embedded import BLOBS_NAME
 from recado.engine.embedded.blobs import DirectoryBlobs
@@ -48,6 +50,7 @@ from recado.http import Outgoing
 from recado.settings import Settings
 from recado.wiring import Deps, assemble
 
+_UNKNOWN = Unavailable(1.0, "the front does not know this upstream yet")
 _ONCE_MORE = 0.5  # seconds: what was being read when the configuration changed is old by then
 
 
@@ -59,12 +62,13 @@ class AtOnce:
 
 
 class Fronting:
-    """node.front_words.Front. Made and used within one running loop."""
+    """node.front_words.Front and Outward. Made and used within one running loop."""
 
     def __init__(self, wiring: Wiring, functions: Mapping[str, Function]) -> None:
         self._wiring, self._functions = wiring, functions
         self._loop = asyncio.get_running_loop()
-        self.link = Link(OPERATIONS.awaited(Front, self))
+        awaited, carried = OPERATIONS.awaited(Front, self), OPERATIONS.carried(Outward, self)
+        self.link = Link({**awaited, **carried})
         self._world: World | None = None
         self._deps: Deps | None = None
 
@@ -91,9 +95,16 @@ class Fronting:
         leave_alone_what_stays()
         return standing
 
-    async def exchange(self, requests: Sequence[Outgoing]) -> list[Answered]:
-        assert self._world is not None  # noqa: S101 - it has begun
-        return [answered(one) for one in await self._world.ways.exchanged(requests)]
+    def exchange(self, requests: Sequence[Outgoing]) -> list[Answered]:
+        assert self._deps is not None  # noqa: S101 - it has begun
+        return [answered(one) for one in self._deps.exchange(requests)]
+
+    def submit(self, submits: Sequence[Submit], upstream: str) -> list[Outcome]:
+        assert self._deps is not None  # noqa: S101 - it has begun
+        known = self._deps.routing.upstream(upstream)
+        if known is None:  # it was added a moment ago, or has just been taken away
+            return [_UNKNOWN for _ in submits]
+        return self._deps.submit(submits, known)
 
     async def ring(self, cost_centre: str) -> None:
         if self._deps is not None:

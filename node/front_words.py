@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from node.rpc_operations import Operations
 from node.smpp import Bound, Ports
+from recado.connectors import Outcome, Submit
 from recado.engine import Depth, Queue, Store
 from recado.http import Outgoing, Reached, Unreached
 from recado.settings import Settings
@@ -67,9 +68,6 @@ class Front(Protocol):
     def begin(self, doors: Doors, settings: Settings) -> Standing:
         """Listens, and binds. Raises Misconfigured."""
 
-    def exchange(self, requests: Sequence[Outgoing]) -> list[Answered]:
-        """recado.http.Exchange."""
-
     def ring(self, cost_centre: str) -> None:
         """Mail has come for it."""
 
@@ -89,6 +87,16 @@ class Front(Protocol):
         """Ends the binds, and all else."""
 
 
+class Outward(Protocol):
+    """What the worker has the front carry out into the world."""
+
+    def exchange(self, requests: Sequence[Outgoing]) -> list[Answered]:
+        """recado.http.Exchange."""
+
+    def submit(self, submits: Sequence[Submit], upstream: str) -> list[Outcome]:
+        """recado.connectors.Submitting, to the upstream of that name."""
+
+
 class Worker(Protocol):
     """What the front asks of the worker, beside the engine."""
 
@@ -99,7 +107,7 @@ class Worker(Protocol):
         """/ready."""
 
 
-OPERATIONS = Operations(Store, Queue, Worker, Front)
+OPERATIONS = Operations(Store, Queue, Worker, Front, Outward)
 
 
 def answered(found: Reached | Unreached) -> Answered:

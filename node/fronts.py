@@ -12,11 +12,12 @@ from msgspec.structs import replace
 from node.faces import Behind
 from node.front_answers import FrontsCounted, served
 from node.front_process import FrontProcess
-from node.front_words import OPERATIONS, Answered, Doors, Front, Standing, found
+from node.front_words import OPERATIONS, Answered, Doors, Front, Outward, Standing, found
 from node.rpc import Link, Lost
 from node.rpc_operations import Operation, Served
 from node.smpp import Bound, knowing
 from node.waiting import wait
+from recado.connectors import Outcome, Submit, Unavailable, Uncertain, Upstream
 from recado.errors import Misconfigured
 from recado.http import Outgoing, Reached, Unreached
 from recado.observability import log, words_of
@@ -39,6 +40,7 @@ class FrontFace:
         self._loop = asyncio.get_running_loop()
         self._link: Link | None = None
         self._front: Front
+        self._outward: Outward
         self._served: Served
         # Now: what it imports it imports while the worker does its own.
         self._process = FrontProcess()
@@ -70,6 +72,7 @@ class FrontFace:
         self._lost.clear()
         await self._loop.create_unix_connection(lambda: link, sock=self._process.socket)
         self._front = OPERATIONS.remote(Front, link.ask)
+        self._outward = OPERATIONS.remote(Outward, link.ask)
         standing: Standing = await self._asked("begin", self._doors, self._settings)
         self._up.set()
         return standing
@@ -112,10 +115,19 @@ class FrontFace:
         if not self._up.is_set() and not wait(self._is_up()):
             return [_NO_FRONT for _ in requests]
         try:
-            told: list[Answered] = self._front.exchange(requests)
+            told: list[Answered] = self._outward.exchange(requests)
         except Lost:
             return [_CUT_OFF for _ in requests]
         return [found(one) for one in told]
+
+    def submit(self, submits: Sequence[Submit], upstream: Upstream) -> list[Outcome]:
+        """recado.connectors.Submitting. Dispatch has waited until its claims were durable."""
+        if not self._up.is_set() and not wait(self._is_up()):
+            return [Unavailable(_PATIENCE, _NO_FRONT.problem) for _ in submits]
+        try:
+            return self._outward.submit(submits, upstream.name)
+        except Lost:
+            return [Uncertain(_CUT_OFF.problem) for _ in submits]
 
     async def _is_up(self) -> bool:
         with contextlib.suppress(TimeoutError):

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from node.template import Wiring
+from recado.connectors import Submitting
 from recado.engine import Engine
 from recado.engine.embedded import open_engine
 from recado.engine.embedded.database import Database
@@ -67,6 +68,7 @@ def open_installation(
     turns: Turns = ALONE,
     *,
     holds_binds: bool = False,
+    submit: Submitting | None = None,
 ) -> tuple[Deps, Database, Engine]:
     """The dependencies over a claimed data directory; with binds, where this process speaks SMPP to
     upstreams."""
@@ -82,5 +84,6 @@ def open_installation(
         turns,
         holds_binds=holds_binds,
         keyring=FolderKeyring(folder / SECRETS_NAME),
+        submit=submit,
     )
     return deps, database, engine

@@ -12,6 +12,8 @@ from typing import Any, TypeAlias, get_type_hints
 import msgspec
 from msgspec import Struct
 
+from node.waiting import start
+
 Ask: TypeAlias = Callable[["Operation", tuple[Any, ...]], Any]
 Respond: TypeAlias = Callable[[Any, BaseException | None], None]
 """Called once with what comes of a call, or with None and why nothing does."""
@@ -62,6 +64,13 @@ class Operations:
         """The same of one whose methods are coroutines."""
         return {
             operation.number: (operation, _awaiting(_called(member, operation)))
+            for operation in self._those_of(protocol)
+        }
+
+    def carried(self, protocol: type, member: Any) -> Served:
+        """The same of one whose methods run in a greenlet, and may step aside."""
+        return {
+            operation.number: (operation, _stepping_aside(_called(member, operation)))
             for operation in self._those_of(protocol)
         }
 
@@ -123,6 +132,21 @@ def _called(member: Any, operation: Operation) -> Callable[..., Any]:
 def _straight(method: Callable[..., Any], then: Then) -> Serve:
     def serve(arguments: tuple[Any, ...], respond: Respond) -> None:
         then(partial(respond, method(*arguments)))
+
+    return serve
+
+
+def _stepping_aside(method: Callable[..., Any]) -> Serve:
+    def serve(arguments: tuple[Any, ...], respond: Respond) -> None:
+        def work() -> None:
+            try:
+                result = method(*arguments)
+            except Exception as error:
+                respond(None, error)
+            else:
+                respond(result, None)
+
+        start(work)
 
     return serve
 

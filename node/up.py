@@ -104,7 +104,13 @@ async def _run(
         stack.push_async_callback(face.close)
         turns = Taking()
         deps, database, engine = open_installation(
-            told.data, wiring, settings, face.exchange, turns.as_turns(), holds_binds=True
+            told.data,
+            wiring,
+            settings,
+            face.exchange,
+            turns.as_turns(),
+            holds_binds=True,
+            submit=face.submit,
         )
         queue, blobs = engine.queue, engine.blobs
         assert isinstance(queue, EmbeddedQueue)  # noqa: S101 - the embedded engine's

@@ -188,7 +188,7 @@ def _submit(messages: Sequence[Message], upstream: Upstream, deps: Deps) -> list
         for message in messages
     ]
     count("submits", len(submits))
-    return CONNECTORS[upstream.kind].submit(submits, upstream, deps.exchange)
+    return deps.submit(submits, upstream)
 
 
 def _record(

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from recado.connectors import Submitting
 from recado.directory import Directory
 from recado.engine import Engine
 from recado.errors import Misconfigured
 from recado.http import Exchange, Outgoing, Reached, Unreached
 from recado.keyring import NO_KEYS, Keyring
 from recado.message import Key
+from recado.registry import submits_over
 from recado.routing import Routing
 from recado.settings import Settings, read_settings
 
@@ -56,6 +58,7 @@ class Deps(Struct, frozen=True):
     directory: Directory
     routing: Routing
     exchange: Exchange
+    submit: Submitting
     settings: Settings
     clock: Callable[[], float]
     read_pepper: Callable[[], bytes]
@@ -90,15 +93,17 @@ def assemble(  # noqa: PLR0913 - all that there is, put together in this one pla
     *,
     holds_binds: bool = False,
     keyring: Keyring = NO_KEYS,
+    submit: Submitting | None = None,
 ) -> Deps:
     """The dependencies over an engine. A pepper that has to be fetched is fetched once, when it is
-    first needed."""
+    first needed. Upstreams are reached over the exchange, unless somebody else submits."""
     read_pepper = (lambda: pepper) if isinstance(pepper, bytes) else cache(pepper)
     return Deps(
         engine=engine,
         directory=Directory(engine.store, read_pepper, clock),
         routing=Routing(engine.store, clock),
         exchange=exchange,
+        submit=submit or submits_over(exchange),
         settings=settings,
         clock=clock,
         read_pepper=read_pepper,

@@ -5,7 +5,7 @@ docs/adding-a-connector.md shows how to write one; tests/connectors/test_contrac
 of recado.registry.CONNECTORS.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
@@ -65,7 +65,7 @@ class Submit(Struct, frozen=True):
     validity: float | None = None  # seconds that are left; an upstream may not be able to hear it
 
 
-class Submitted(Struct, frozen=True):
+class Submitted(Struct, frozen=True, tag=True):
     """The upstream took it, and knows it by this id; where we split it, by one a segment, in order:
     the others of them are in `more`. One that it gave no id for has an empty one, by which no
     receipt finds the message."""
@@ -74,26 +74,29 @@ class Submitted(Struct, frozen=True):
     more: tuple[str, ...] = ()
 
 
-class Rejected(Struct, frozen=True):
+class Rejected(Struct, frozen=True, tag=True):
     """The upstream refused it for good."""
 
     esme: str
 
 
-class Unavailable(Struct, frozen=True):
+class Unavailable(Struct, frozen=True, tag=True):
     """Nothing was sent; worth a try after so many seconds."""
 
     retry_after: float
     problem: str
 
 
-class Uncertain(Struct, frozen=True):
+class Uncertain(Struct, frozen=True, tag=True):
     """Perhaps it was sent: no answer came that says."""
 
     problem: str
 
 
 Outcome: TypeAlias = Submitted | Rejected | Unavailable | Uncertain
+
+Submitting: TypeAlias = Callable[[Sequence[Submit], Upstream], list[Outcome]]
+"""Hands messages to an upstream, wherever that is done: an outcome for each, in order."""
 
 
 class RawCallback(Struct, frozen=True):
