@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from node.courier_connection import Batch, Connection, Job
 from node.courier_host import CLOSED, Host
+from node.courier_request import written
 from recado.addresses import (
     CONNECT_SECONDS,
     IDLE_SECONDS,
@@ -19,9 +20,7 @@ from recado.addresses import (
     TIMED_OUT,
     Place,
     PrivateAddress,
-    Wire,
     forbidden,
-    wire_of,
 )
 from recado.http import Outgoing, Reached, Unreached
 
@@ -56,13 +55,13 @@ class Courier:
         timed: dict[float, list[Job]] = {}
         for index, request in enumerate(requests):
             try:
-                wire = wire_of(request)
+                form, data = written(request)
             except ValueError as problem:
                 batch.settle(index, Unreached(str(problem), sent=False))
                 continue
-            job = Job(batch, index, _bytes_of(wire, request.body), wire.method == "HEAD")
+            job = Job(batch, index, data, form.head_only)
             timed.setdefault(request.timeout, []).append(job)
-            self._host(wire.place, request.private_allowed).submit(job)
+            self._host(form.place, request.private_allowed).submit(job)
         if batch.left:
             timers = [self._loop.call_later(after, _expire, jobs) for after, jobs in timed.items()]
             try:
@@ -169,12 +168,6 @@ class Courier:
         self._sweeper = None
         if self._hosts:
             self._sweeper = self._loop.call_later(self._idle_seconds / 3, self._sweep)
-
-
-def _bytes_of(wire: Wire, body: bytes) -> bytes:
-    fields = "".join([f"{name}: {value}\r\n" for name, value in wire.headers.items()])
-    head = f"{wire.method} {wire.target} HTTP/1.1\r\n{fields}\r\n"
-    return head.encode("latin-1") + body
 
 
 def _expire(jobs: list[Job]) -> None:

@@ -28,6 +28,7 @@ TIMED_OUT = "timed out"
 NO_TURN = "timed out while it waited for a connection"
 NO_ANSWER = "the connection was closed before the answer was complete"
 NO_HTTP = "the answer is not HTTP"
+INVALID_HEADER = "a header is invalid"
 
 # IANA's special-purpose registries (RFC 6890 and its successors), without the few blocks of theirs
 # that are ordinary global unicast. Our own list, because `is_global` of the ipaddress module
@@ -164,12 +165,23 @@ def wire_of(request: Outgoing) -> Wire:
     base, _, query = request.url.partition("#")[0].partition("?")
     try:
         place = place_of(base)
-        if not _READY_QUERY.fullmatch(query):
-            query = _encoded(query, "?")
     except ValueError:  # the library's own words may repeat the URL, which may hold credentials
         raise ValueError("the URL is invalid") from None
-    target = f"{place.path}?{query}" if query else place.path
+    target = place.path + query_of(query)
     return Wire(place, request.method, target, _headers_of(request, place))
+
+
+def query_of(query: str) -> str:
+    """What follows a target's path: the URL's query, percent-encoded, with its question mark.
+    Raises ValueError as `wire_of` does."""
+    if not query:
+        return ""
+    if not _READY_QUERY.fullmatch(query):
+        try:
+            query = _encoded(query, "?")
+        except ValueError:  # see above
+            raise ValueError("the URL is invalid") from None
+    return f"?{query}"
 
 
 def _headers_of(request: Outgoing, place: Place) -> dict[str, str]:
@@ -179,7 +191,7 @@ def _headers_of(request: Outgoing, place: Place) -> dict[str, str]:
     for name, value in request.headers.items():
         lower = _field_name(name)
         if not _is_field_value(value):
-            raise ValueError("a header is invalid")
+            raise ValueError(INVALID_HEADER)
         if lower not in _OURS:
             headers[lower] = value
     if request.body or request.method in {"POST", "PUT", "PATCH"}:
@@ -190,7 +202,7 @@ def _headers_of(request: Outgoing, place: Place) -> dict[str, str]:
 @lru_cache(maxsize=1024)
 def _field_name(name: str) -> str:
     if not _TOKEN.fullmatch(name):
-        raise ValueError("a header is invalid")
+        raise ValueError(INVALID_HEADER)
     return name.lower()
 
 
