@@ -17,6 +17,7 @@ from recado.message import Alert, Batch, Message, Record, Report
 from recado.registry import DIALECTS
 
 TIMEOUT = 15.0
+_encoder = msgspec.json.Encoder()
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix that tells what a secret is for
 
 
@@ -32,17 +33,18 @@ def outgoing(
     """The request for one report. By GET it carries a JSON body, a query string or both, as the
     cost centre chose."""
     content = _content(record, report, cost_centre, blobs)
-    body = msgspec.json.encode(content)
+    body = _encoder.encode(content)
     url = cost_centre.callback_url
     if cost_centre.callback_method == "GET":
         if cost_centre.callback_get_form != "body":
             url += ("&" if "?" in url else "?") + urlencode(_flat(content))
         if cost_centre.callback_get_form == "query":
             body = b""
-    headers = {"content-type": "application/json"} if body else {}
     # Stable over all tries of one report: the customer can tell a repetition by it.
     identifier = f"{record.id}.{report.kind}"
-    headers |= signature(cost_centre.signing_secret, identifier, now, body)
+    headers = signature(cost_centre.signing_secret, identifier, now, body)
+    if body:
+        headers["content-type"] = "application/json"
     return Outgoing(
         method=cost_centre.callback_method,
         url=url,

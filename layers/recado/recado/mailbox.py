@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from recado.engine import Mail
 from recado.message import Attempt, Key, Message, Record, Reply, Report, encode, key_of
+from recado.notices import customers_of
 from recado.observability import count, follow, follows
 from recado.report import SUBMIT_OUTCOME, given, next_owed, told_by_mailbox
 from recado.wiring import Deps
@@ -107,8 +108,9 @@ def put_into_mailboxes(records: Sequence[Record], deps: Deps) -> list[Record]:
     return it waits there, and who holds the customers' binds has heard of it. The other records."""
     rest: list[Record] = []
     mailed: list[_Told] = []
+    customers = customers_of(records, deps)
     for record in records:
-        cost_centre = deps.directory.cost_centre(record.cost_centre)
+        cost_centre = customers[record.cost_centre]
         if cost_centre is None or not told_by_mailbox(record, cost_centre):
             rest.append(record)
         elif isinstance(record, Message | Reply) and next_owed(record) is not None:

@@ -6,6 +6,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
+from recado.costcentre import CostCentre
 from recado.message import Key, Record, encode
 from recado.report import next_owed, told_by_mailbox
 from recado.wiring import Deps
@@ -68,6 +69,12 @@ def is_looked_at(record: Record, now: float) -> bool:
     URL then: so look again, but later (`emit_again`)."""
     report = next_owed(record)
     return report is not None and (report.attempts > 0 or now - report.owed_at < _UNDER_WAY)
+
+
+def customers_of(records: Iterable[Record], deps: Deps) -> dict[str, CostCentre | None]:
+    """The cost centres of records, each looked up once."""
+    names = {record.cost_centre for record in records}
+    return {name: deps.directory.cost_centre(name) for name in names}
 
 
 def emit_again(records: Iterable[Record], deps: Deps) -> None:

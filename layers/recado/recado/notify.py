@@ -6,7 +6,7 @@ failing, its cost centre is stalled: its notices are dropped, one probe goes on,
 answered, everything owed since then is replayed by the same replay that operators use.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,11 +18,11 @@ from recado.costcentre import CostCentre
 from recado.http import Outgoing, Reached, Unreached
 from recado.ids import id_time
 from recado.mailbox import put_into_mailboxes
-from recado.message import Attempt, Batch, Key, Message, Record, Report, key_of
-from recado.notices import Look, Notice, Probe, Replay, emit, look_later
+from recado.message import Batch, Key, Message, Record, Report, key_of
+from recado.notices import Look, Notice, Probe, customers_of, emit, look_later
 from recado.observability import count, follow, follows
 from recado.replay import PAGE, reaching, replay
-from recado.report import abandoned, failed, given, next_owed, told_by_mailbox
+from recado.report import abandoned, is_taken, next_owed, report_of, told, told_by_mailbox
 from recado.retry import backoff
 from recado.settings import reaches_private
 from recado.wiring import Deps
@@ -46,10 +46,10 @@ def notify(notices: Sequence[Notice], deps: Deps) -> None:
     looks = [Key(notice.cost_centre, notice.id) for notice in notices if isinstance(notice, Look)]
     if looks:
         _tell_all(list(dict.fromkeys(looks)), deps)
-    for notice in notices:
+    for notice in [notice for notice in notices if not isinstance(notice, Look)]:
         if isinstance(notice, Probe):
             _probe(notice, deps)
-        elif isinstance(notice, Replay):
+        else:
             replay(notice, deps)
 
 
@@ -70,7 +70,7 @@ def _tell_all(keys: Sequence[Key], deps: Deps) -> None:
         deps.telling.difference_update(mine)
 
 
-def _tell_on(records: Iterable[Record], deps: Deps) -> None:
+def _tell_on(records: Sequence[Record], deps: Deps) -> None:
     """Report by report, until the records owe nothing more that may go now."""
     stop_at = deps.clock() + BUDGET - TIMEOUT
     while tellings := _tellings(records, deps):
@@ -81,16 +81,20 @@ def _tell_on(records: Iterable[Record], deps: Deps) -> None:
         records = _tell(tellings, deps)
 
 
-def _tellings(records: Iterable[Record], deps: Deps) -> list[Telling]:
+def _tellings(records: Sequence[Record], deps: Deps) -> list[Telling]:
     """The next report of each record that has one to give, and may. A batch that owes no more has
     its messages looked at; on a redelivery too, for a kill may have come before that."""
     tellings = []
     known: dict[str, bool] = {}
     open_: dict[str, bool] = {}
+    customers = customers_of(records, deps)
     for record in records:
-        if isinstance(record, Batch) and next_owed(record) is None:
-            look_at_messages(record, deps)
-        telling, name = _telling(record, known, deps), record.cost_centre
+        report, name = next_owed(record), record.cost_centre
+        if report is None:
+            if isinstance(record, Batch):
+                look_at_messages(record, deps)
+            continue
+        telling = _telling(record, report, customers[name], known, deps)
         if telling is None:
             continue
         if name not in open_:
@@ -102,12 +106,16 @@ def _tellings(records: Iterable[Record], deps: Deps) -> list[Telling]:
     return tellings
 
 
-def _telling(record: Record, known: dict[str, bool], deps: Deps) -> Telling | None:
-    """A record's next report, unless it owes none, goes elsewhere, nobody wants it, or its batch's
-    callback has to come first."""
-    report = next_owed(record)
-    cost_centre = deps.directory.cost_centre(record.cost_centre)
-    if report is None or cost_centre is None or not cost_centre.callback_url:
+def _telling(
+    record: Record,
+    report: Report,
+    cost_centre: CostCentre | None,
+    known: dict[str, bool],
+    deps: Deps,
+) -> Telling | None:
+    """A record's next report, unless it goes elsewhere, nobody wants it, or its batch's callback
+    has to come first."""
+    if cost_centre is None or not cost_centre.callback_url:
         return None
     if told_by_mailbox(record, cost_centre):
         return None
@@ -122,22 +130,25 @@ def _telling(record: Record, known: dict[str, bool], deps: Deps) -> Telling | No
 
 def _tell(tellings: Sequence[Telling], deps: Deps) -> list[Record]:
     """Sends one report each and keeps what became of it: the records that may go on."""
-    answers = deps.exchange([_request(telling, deps) for telling in tellings])
-    now = deps.clock()
-    changed = [_told(t.record, t.report, a, now) for t, a in zip(tellings, answers, strict=True)]
+    asked_at = deps.clock()
+    answers = deps.exchange([_request(telling, asked_at, deps) for telling in tellings])
+    told_at = deps.clock()
+    answered = list(zip(tellings, answers, strict=True))
+    changed = [told(t.record, t.report, answer, told_at) for t, answer in answered]
     written = deps.engine.store.replace(changed)
-    well = {t.record.cost_centre for t, a in zip(tellings, answers, strict=True) if _is_yes(a)}
+    taken = [is_taken(answer) for answer in answers]
+    well = {t.record.cost_centre for t, yes in zip(tellings, taken, strict=True) if yes}
     for name in well:
         endpoint.answered(name, deps)
     if follows():
-        for telling, answer in zip(tellings, answers, strict=True):
+        for telling, answer in answered:
             _follow(telling, answer)
     go_on: list[Record] = []
-    for telling, answer, record in zip(tellings, answers, written, strict=True):
-        kept = record or _told_late(telling, answer, now, deps)
+    for (telling, answer), yes, record in zip(answered, taken, written, strict=True):
+        kept = record or _told_late(telling, answer, told_at, deps)
         if kept is None:
             continue
-        if _is_yes(answer):
+        if yes:
             count("reports_given")
             go_on.append(kept)
         else:
@@ -145,35 +156,21 @@ def _tell(tellings: Sequence[Telling], deps: Deps) -> list[Record]:
     return go_on
 
 
-def _request(telling: Telling, deps: Deps) -> Outgoing:
+def _request(telling: Telling, now: float, deps: Deps) -> Outgoing:
     return outgoing(
         telling.record,
         telling.report,
         telling.cost_centre,
         deps.engine.blobs,
-        now=deps.clock(),
+        now=now,
         private_allowed=reaches_private(deps.settings, telling.cost_centre),
     )
 
 
 def _follow(telling: Telling, answer: Reached | Unreached) -> None:
     status = answer.status if isinstance(answer, Reached) else 0
-    step = "report given" if _is_yes(answer) else "report failed"
+    step = "report given" if is_taken(answer) else "report failed"
     follow(step, [telling.record], kind=telling.report.kind, status=status)
-
-
-def _is_yes(answer: Reached | Unreached) -> bool:
-    return isinstance(answer, Reached) and 200 <= answer.status < 300
-
-
-def _told(record: Record, report: Report, answer: Reached | Unreached, now: float) -> Record:
-    if isinstance(answer, Unreached):
-        return failed(record, report, Attempt(now, 0, answer.problem))
-    attempt = Attempt(now, answer.status)
-    if not _is_yes(answer):
-        return failed(record, report, attempt)
-    told = given(record, report, attempt)
-    return replace(told, announced_at=told.announced_at or now) if isinstance(told, Batch) else told
 
 
 def _told_late(
@@ -184,16 +181,12 @@ def _told_late(
         present = deps.engine.store.records([key_of(telling.record)])[0]
         if present is None:
             return None
-        report = _report_of(present, telling.report)
+        report = report_of(present, telling.report)
         if not report.owed:
             return present
-        written = deps.engine.store.replace([_told(present, report, answer, now)])[0]
+        written = deps.engine.store.replace([told(present, report, answer, now)])[0]
         if written is not None:
             return written
-
-
-def _report_of(record: Record, report: Report) -> Report:
-    return next((mine for mine in record.reports if mine.kind == report.kind), report)
 
 
 def _not_told(
@@ -203,7 +196,7 @@ def _not_told(
     that answers 410 is parked. `down`: it took nothing else meanwhile."""
     count("reports_failed")
     now = deps.clock()
-    report = _report_of(record, telling.report)
+    report = report_of(record, telling.report)
     if isinstance(record, Batch) and now - report.owed_at >= PATIENCE:
         record = announced(record, deps)
     too_old = now - report.owed_at > deps.settings.callback_hours * 3600
@@ -257,8 +250,13 @@ def _probe(probe: Probe, deps: Deps) -> None:
         else:
             endpoint.probe_again(probe, deps)
         return
+    cost_centre = deps.directory.cost_centre(probe.cost_centre)
     known: dict[str, bool] = {}
-    tries = (_telling(record, known, deps) for record in _owing(probe, state.since, deps))
+    tries = (
+        _telling(record, report, cost_centre, known, deps)
+        for record in _owing(probe, state.since, deps)
+        if (report := next_owed(record)) is not None
+    )
     telling = next((telling for telling in tries if telling is not None), None)
     # Without any there is nothing left to try it with.
     if telling is None or _tell_probe(telling, deps):
@@ -286,14 +284,14 @@ def _tell_probe(telling: Telling, deps: Deps) -> bool:
         return False
     deps.telling.add(key)
     try:
-        answer = deps.exchange([_request(telling, deps)])[0]
+        answer = deps.exchange([_request(telling, deps.clock(), deps)])[0]
         _follow(telling, answer)
         kept = _told_late(telling, answer, deps.clock(), deps)
     finally:
         deps.telling.discard(key)
     waited = deps.clock() - telling.report.owed_at
-    if not _is_yes(answer) and isinstance(kept, Batch) and waited >= PATIENCE:
+    if not is_taken(answer) and isinstance(kept, Batch) and waited >= PATIENCE:
         announced(kept, deps)
     if isinstance(answer, Reached) and answer.status == 410:
         _gone(telling, deps)
-    return _is_yes(answer)
+    return is_taken(answer)

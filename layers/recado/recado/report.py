@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from recado.costcentre import CostCentre
 from recado.esme import RECEIPT_STAT
-from recado.message import Attempt, Message, Record, Reply, Report, State
+from recado.http import Reached, Unreached
+from recado.message import Attempt, Batch, Message, Record, Reply, Report, State
 
 SUBMIT_OUTCOME = "1"
 FINAL_STATE = "2"
@@ -86,26 +87,48 @@ def next_owed(record: Record) -> Report | None:
 
 
 def _changed(record: Record, report: Report) -> Record:
-    reports = tuple(report if old.kind == report.kind else old for old in record.reports)
-    return replace(record, reports=reports)
-
-
-def _tried(report: Report, attempt: Attempt) -> Report:
-    return replace(
-        report,
-        attempts=report.attempts + 1,
-        tries=(*report.tries, attempt)[-_KEPT_TRIES:],
-    )
+    reports = [report if old.kind == report.kind else old for old in record.reports]
+    return replace(record, reports=tuple(reports))
 
 
 def given(record: Record, report: Report, attempt: Attempt) -> Record:
     """The record after the customer's 2xx."""
-    return _changed(record, replace(_tried(report, attempt), given_at=attempt.at))
+    return _tried(record, report, attempt, attempt.at)
 
 
 def failed(record: Record, report: Report, attempt: Attempt) -> Record:
     """The record after a try that was not answered with 2xx: still owed."""
-    return _changed(record, _tried(report, attempt))
+    return _tried(record, report, attempt, report.given_at)
+
+
+def _tried(record: Record, report: Report, attempt: Attempt, given_at: float | None) -> Record:
+    tries = (*report.tries, attempt)[-_KEPT_TRIES:]
+    attempts = report.attempts + 1
+    return _changed(record, replace(report, attempts=attempts, tries=tries, given_at=given_at))
+
+
+def is_taken(answer: Reached | Unreached) -> bool:
+    """Whether the customer answered with 2xx."""
+    return isinstance(answer, Reached) and 200 <= answer.status < 300
+
+
+def told(record: Record, report: Report, answer: Reached | Unreached, now: float) -> Record:
+    """The record after a try that was answered so. A batch whose callback was given is announced
+    by that."""
+    if isinstance(answer, Unreached):
+        return failed(record, report, Attempt(now, 0, answer.problem))
+    attempt = Attempt(now, answer.status)
+    if not is_taken(answer):
+        return failed(record, report, attempt)
+    after = given(record, report, attempt)
+    if isinstance(after, Batch):
+        return replace(after, announced_at=after.announced_at or now)
+    return after
+
+
+def report_of(record: Record, report: Report) -> Report:
+    """That report as it stands in the record now."""
+    return next((mine for mine in record.reports if mine.kind == report.kind), report)
 
 
 def abandoned(record: Record, report: Report, at: float) -> Record:

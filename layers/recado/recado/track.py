@@ -1,6 +1,6 @@
 """Track: what an upstream told changes a message's state, or becomes a reply to a customer."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -9,9 +9,9 @@ from recado.connectors import Incoming, RawCallback, Receipt, Upstream
 from recado.errors import Misconfigured
 from recado.ids import is_id
 from recado.lifecycle import received
-from recado.message import Key, Message, Record, key_of
+from recado.message import Key, Message, Record, State, key_of
 from recado.money import refund
-from recado.notices import emit, emit_again, is_looked_at
+from recado.notices import customers_of, emit, emit_again, is_looked_at
 from recado.observability import count, follow, follows, log
 from recado.registry import CONNECTORS
 from recado.replies import Told, keep
@@ -20,6 +20,7 @@ from recado.wiring import Deps
 
 PATIENCE = 86_400.0  # how long a receipt may be ahead of its message, in seconds
 _REFERENCE_SEPARATOR = "."
+_RECEIPTS = {state: f"receipts_{state.lower()}" for state in State}  # the metrics' names
 
 
 def reference_to(key: Key) -> str:
@@ -46,10 +47,10 @@ class _Addressed(Struct, frozen=True):
 
 class _Outcome(Struct):
     """What came out of a number of callbacks: records that may owe something by now, and callbacks
-    that are ahead of their messages."""
+    that are ahead of their messages. Of two receipts for one message the later one counts."""
 
-    owing: list[Record] = []
-    again: list[Record] = []
+    owing: dict[Key, Record] = {}
+    again: dict[Key, Record] = {}
     ahead: list[Heard] = []
 
 
@@ -81,12 +82,12 @@ def track(heard: Sequence[Heard], deps: Deps) -> None:
         else:
             outcome.ahead.append(one)
     _apply(addressed, outcome, deps)
-    refund([*outcome.owing, *outcome.again], deps)
-    # Of two receipts for one message the later one counts.
-    emit({key_of(record): record for record in outcome.owing}.values(), deps)
-    emit_again({key_of(record): record for record in outcome.again}.values(), deps)
+    refund([*outcome.owing.values(), *outcome.again.values()], deps)
+    emit(outcome.owing.values(), deps)
+    emit_again(outcome.again.values(), deps)
+    ahead = {id(one) for one in outcome.ahead}
     for one in heard:
-        if any(one is ahead for ahead in outcome.ahead):
+        if id(one) in ahead:
             _wait(one, deps)
 
 
@@ -96,7 +97,7 @@ def _reply(told: Incoming, heard: Heard, outcome: _Outcome, deps: Deps) -> None:
     if kept.record is None:
         outcome.ahead.append(heard)
     else:
-        (outcome.again if kept.again else outcome.owing).append(kept.record)
+        (outcome.again if kept.again else outcome.owing)[key_of(kept.record)] = kept.record
 
 
 def _wait(heard: Heard, deps: Deps) -> None:
@@ -118,24 +119,25 @@ def _is_known(reply: Incoming, deps: Deps) -> bool:
     return bool(deps.engine.store.newest_to(reply.source, 1))
 
 
-def _keys(told: Sequence[tuple[Heard, Receipt | Incoming]], deps: Deps) -> Iterator[Key | None]:
+def _keys(told: Sequence[tuple[Heard, Receipt | Incoming]], deps: Deps) -> list[Key | None]:
     """Of the message that each is about, where it says so; the refs are read all at once."""
-    refs = [_ref(heard, one) for heard, one in told]
-    wanted = [ref for ref in refs if ref]
-    found = dict(zip(wanted, deps.engine.store.by_refs(wanted), strict=True))
-    for ref, (_, one) in zip(refs, told, strict=True):
-        if one.reference is not None:
-            cost_centre, _, identifier = one.reference.partition(_REFERENCE_SEPARATOR)
-            yield Key(cost_centre, identifier)
-        else:
-            yield found[ref] if ref else None
+    # The upstream's own name for the message, where that is all that it says.
+    refs = [
+        (heard.upstream.name, one.upstream_id)
+        if one.reference is None and one.upstream_id is not None
+        else None
+        for heard, one in told
+    ]
+    found = iter(deps.engine.store.by_refs([ref for ref in refs if ref]))
+    return [next(found) if ref else _named(one) for ref, (_, one) in zip(refs, told, strict=True)]
 
 
-def _ref(heard: Heard, told: Receipt | Incoming) -> tuple[str, str] | None:
-    """The upstream's own name for the message, where that is all that it says."""
-    if told.reference is not None or told.upstream_id is None:
+def _named(told: Receipt | Incoming) -> Key | None:
+    """By our own reference, which the upstream echoes."""
+    if told.reference is None:
         return None
-    return heard.upstream.name, told.upstream_id
+    cost_centre, _, identifier = told.reference.partition(_REFERENCE_SEPARATOR)
+    return Key(cost_centre, identifier)
 
 
 # --- receipts ------------------------------------------------------------------------------------
@@ -144,12 +146,14 @@ def _ref(heard: Heard, told: Receipt | Incoming) -> tuple[str, str] | None:
 def _apply(receipts: Sequence[_Addressed], outcome: _Outcome, deps: Deps) -> None:
     """Applies receipts, side by side as far as each has a message of its own; and again, until no
     one else has changed a message meanwhile."""
-    waiting = list(receipts)
+    waiting = receipts
     while waiting:
         turn: dict[Key, _Addressed] = {}
         for receipt in waiting:
             turn.setdefault(receipt.key, receipt)
-        later = [receipt for receipt in waiting if turn[receipt.key] is not receipt]
+        later = []
+        if len(turn) < len(waiting):
+            later = [receipt for receipt in waiting if turn[receipt.key] is not receipt]
         waiting = _apply_each(turn, outcome, deps) + later
 
 
@@ -157,6 +161,7 @@ def _apply_each(turn: Mapping[Key, _Addressed], outcome: _Outcome, deps: Deps) -
     """Those whose messages somebody else has changed meanwhile."""
     changed: list[tuple[_Addressed, Message, Message]] = []
     records = deps.engine.store.records(list(turn))
+    customers = customers_of([record for record in records if record is not None], deps)
     for receipt, record in zip(turn.values(), records, strict=True):
         if not isinstance(record, Message):
             _follow_ahead(receipt)
@@ -164,23 +169,31 @@ def _apply_each(turn: Mapping[Key, _Addressed], outcome: _Outcome, deps: Deps) -
         elif record.connector != receipt.heard.upstream.name:
             count("receipts_of_a_stranger")
         else:
-            at = receipt.heard.raw.received_at
-            after = received(record, receipt.told, at, _wanted(record, deps))
+            kinds = wanted(customers[record.cost_centre], record.registered)
+            after = received(record, receipt.told, receipt.heard.raw.received_at, kinds)
             if after is record:
                 _follow("receipt changes nothing", receipt, record)
-                outcome.again.append(record)
+                outcome.again[receipt.key] = record
             else:
                 changed.append((receipt, record, after))
-    refused = []
+    return _written(changed, outcome, deps)
+
+
+def _written(
+    changed: Sequence[tuple[_Addressed, Message, Message]], outcome: _Outcome, deps: Deps
+) -> list[_Addressed]:
+    """Writes messages as they are after their receipts; those of which that was refused."""
+    refused, now, debug = [], deps.clock(), follows()
     written = deps.engine.store.replace([after for _, _, after in changed])
     for (receipt, before, _), kept in zip(changed, written, strict=True):
         if kept is None:
             refused.append(receipt)
-        else:
-            count(f"receipts_{receipt.told.state.lower()}")
+            continue
+        count(_RECEIPTS[receipt.told.state])
+        if debug:
             _follow("receipt", receipt, kept)
-            seen = is_looked_at(before, deps.clock())
-            (outcome.again if seen else outcome.owing).append(kept)
+        seen = bool(before.reports) and is_looked_at(before, now)
+        (outcome.again if seen else outcome.owing)[receipt.key] = kept
     return refused
 
 
@@ -192,7 +205,3 @@ def _follow_ahead(receipt: _Addressed) -> None:
     if follows() and is_id(receipt.key.id):  # an upstream may say anything
         extra = {"correlation_id": receipt.key.id, "connector": receipt.heard.upstream.name}
         log.debug("receipt ahead of its message", extra=extra)
-
-
-def _wanted(message: Message, deps: Deps) -> tuple[str, ...]:
-    return wanted(deps.directory.cost_centre(message.cost_centre), message.registered)
