@@ -5,6 +5,7 @@ import select
 from typing import Any, Protocol, cast
 
 import httptools
+from msgspec import Struct
 
 from recado.addresses import KEPT_BYTES, NO_ANSWER, NO_HTTP, READ_BYTES
 from recado.http import Reached, Unreached
@@ -30,18 +31,15 @@ class Batch:
             self.done.set_result(None)
 
 
-class Job:
+class Job(Struct, eq=False):
     """One request of a batch. `connection` from the moment that it is written."""
 
-    __slots__ = ("batch", "connection", "data", "head_only", "index", "over")
-
-    def __init__(self, batch: Batch, index: int, data: bytes, head_only: bool) -> None:
-        self.batch = batch
-        self.index = index
-        self.data = data
-        self.head_only = head_only
-        self.connection: Connection | None = None
-        self.over = False
+    batch: Batch
+    index: int
+    data: bytes
+    head_only: bool
+    connection: "Connection | None" = None
+    over: bool = False
 
     def finish(self, outcome: Reached | Unreached) -> None:
         """The first outcome counts."""
@@ -124,7 +122,8 @@ class Connection(asyncio.Protocol):  # asyncio's own interface, which has no beh
     def usable(self) -> bool:
         """Whether it is still open, by asking the kernel too: the loop may not yet have come to
         what the other side did. An idle connection with anything to read is of no use."""
-        return self.alive() and not self._poll.poll(0)
+        transport = self._transport
+        return transport is not None and not transport.is_closing() and not self._poll.poll(0)
 
     def abandon(self) -> None:
         """Cuts off; its job is no longer its own."""

@@ -44,7 +44,7 @@ class Host:
 
     def free(self, connection: Connection) -> None:
         """Next in line."""
-        job = self._next_waiting()
+        job = self._next_waiting() if self._waiting else None
         if job is None:
             connection.idle_since = self._clock()
             self._idle.append(connection)

@@ -33,7 +33,8 @@ def wanted(cost_centre: CostCentre | None, registered: int | None) -> tuple[str,
     its registered_delivery. A mailbox takes no SUBMIT_OUTCOME: the submit_sm_resp has said it."""
     if cost_centre is None:
         return ()
-    if not _by_mailbox(cost_centre, by_smpp=registered is not None):
+    by = cost_centre.reports_by
+    if by == "http" or (by == "origin" and registered is None):
         return cost_centre.reports
     if registered is not None:
         return _REGISTERED[registered & 3]
@@ -44,13 +45,13 @@ def told_by_mailbox(record: Record, cost_centre: CostCentre) -> bool:
     """Whether what this record owes goes to the mailbox of its customer's SMPP bind. What is about
     a batch or an account never does: SMPP has no words for it."""
     if isinstance(record, Message):
-        return _by_mailbox(cost_centre, by_smpp=record.registered is not None)
-    return isinstance(record, Reply) and _by_mailbox(cost_centre, by_smpp=record.by_smpp)
-
-
-def _by_mailbox(cost_centre: CostCentre, *, by_smpp: bool) -> bool:
+        by_smpp = record.registered is not None
+    elif isinstance(record, Reply):
+        by_smpp = record.by_smpp
+    else:
+        return False
     by = cost_centre.reports_by
-    return by_smpp if by == "origin" else by == "smpp"
+    return by == "smpp" or (by == "origin" and by_smpp)
 
 
 def with_report(

@@ -20,6 +20,7 @@ from recado.wiring import Deps
 
 PATIENCE = 86_400.0  # how long a receipt may be ahead of its message, in seconds
 _REFERENCE_SEPARATOR = "."
+_decoder = msgspec.json.Decoder(RawCallback)
 _RECEIPTS = {state: f"receipts_{state.lower()}" for state in State}  # the metrics' names
 
 
@@ -57,7 +58,7 @@ class _Outcome(Struct):
 def hear(body: str, deps: Deps) -> Heard:
     """A raw callback from its queue message. Raises what the connector's parser raises: the queue
     delivers it again, and it becomes a dead letter that can be redriven once that is mended."""
-    raw = msgspec.json.decode(body, type=RawCallback)
+    raw = _decoder.decode(body)
     upstream = deps.routing.upstream(raw.upstream)
     if upstream is None:
         raise Misconfigured(f"no upstream is called {raw.upstream}")
