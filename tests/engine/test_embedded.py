@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from recado.engine import Depth, Held, Received, Remembered
-from recado.engine.embedded import DATABASE_NAME, claim_directory, open_engine
+from recado.engine.embedded import DATABASE_NAME, claim_directory, lanes, open_engine
 from recado.engine.embedded.blobs import DirectoryBlobs
 from recado.engine.embedded.census import Census
 from recado.engine.embedded.database import Database
@@ -98,6 +98,11 @@ def plain(tmp_path: Path) -> Iterator[Node]:
     yield from _node(tmp_path, scheduled=False)
 
 
+def _too_large() -> Record:
+    large: Record = message(START, "too large", text=_LARGE)
+    return large
+
+
 @contextmanager
 def _full_file(database: Database) -> Iterator[None]:
     """The database file may not grow: a statement that needs a page meets a full disk."""
@@ -121,7 +126,9 @@ def _failing_writes() -> Iterator[None]:
 # --- syncs ---------------------------------------------------------------------------------------
 
 
-def test_the_writing_connection_has_a_write_ahead_log_and_syncs_in_full(node: Node) -> None:
+def test_the_writing_connection_has_a_write_ahead_log_and_syncs_in_full(
+    node: Node,
+) -> None:
     assert node.database.read("PRAGMA journal_mode") == [("wal",)]
     assert node.database.read("PRAGMA synchronous") == [(2,)]
 
@@ -328,7 +335,7 @@ def test_a_hop_whose_statement_met_the_full_disk_takes_its_unit_with_it(node: No
         _full_file(node.database),
         pytest.raises(sqlite3.OperationalError, match="disk is full"),
     ):
-        node.queue.send("Submit", ["small", _LARGE], "ana")
+        node.store.create([message(START, "small"), _too_large()])
     node.watch()
     node.turn()
     assert [type(problem) for problem in node.told] == [sqlite3.OperationalError] * 2
@@ -340,10 +347,14 @@ def test_a_hop_whose_statement_met_the_full_disk_takes_its_unit_with_it(node: No
 def test_a_later_hop_of_a_lost_unit_writes_nothing_either(node: Node) -> None:
     node.store.create([message(START, "an earlier hop's")])
     with _full_file(node.database), pytest.raises(sqlite3.OperationalError):
-        node.queue.send("Submit", [_LARGE], "ana")
+        node.store.create([_too_large()])
     # There is space again, and SQLite has left the transaction: this must not stand alone.
-    with pytest.raises(sqlite3.OperationalError, match="the unit of work is lost"):
-        node.store.create([message(START, "late")])
+    for late in (
+        lambda: node.store.create([message(START, "late")]),
+        lambda: node.queue.send("Submit", ["late"], "ana"),
+    ):
+        with pytest.raises(sqlite3.OperationalError, match="the unit of work is lost"):
+            late()
     assert node.seen_by_others() == 0
     node.turn()
     node.store.create([message(START, "new")])
@@ -359,7 +370,7 @@ def test_what_a_lost_unit_wrote_is_not_remembered_either(node: Node) -> None:
     assert changed is not None
     node.store.put_refs([("smsc", "77", key_of(kept))])
     with _full_file(node.database), pytest.raises(sqlite3.OperationalError):
-        node.queue.send("Submit", [_LARGE], "ana")
+        node.store.create([_too_large()])
     assert node.store.records([key_of(kept)]) == [kept]
     assert node.store.by_refs([("smsc", "77")]) == [None]
     node.turn()
@@ -375,10 +386,29 @@ def test_what_was_written_long_ago_is_read_from_the_file(node: Node) -> None:
 
 def test_whoever_waits_is_told_although_the_very_first_statement_failed(node: Node) -> None:
     with _full_file(node.database), pytest.raises(sqlite3.OperationalError):
-        node.queue.send("Submit", [_LARGE], "ana")
+        node.store.create([_too_large()])
     node.watch()
     node.turn()
     assert isinstance(node.told[0], sqlite3.OperationalError)
+
+
+def test_a_queue_message_that_meets_the_full_disk_takes_its_unit_with_it(node: Node) -> None:
+    """It is written at the unit's end: everybody is told then."""
+    node.queue.send("Submit", ["kept"], "ana")
+    node.turn()
+    rows = node.queue.receive("Submit", 10)
+    node.store.create([message(START, "another hop's")])
+    node.watch()
+    node.queue.done(rows)
+    node.queue.send("Submit", ["small", _LARGE], "ana")
+    node.watch()
+    with _full_file(node.database):
+        node.turn()
+    assert [type(problem) for problem in node.told] == [sqlite3.OperationalError] * 2
+    assert node.seen_by_others() == 0
+    node.queue.send("Submit", ["next"], "ana")
+    node.turn()
+    assert node.drain() == ["kept", "next"]
 
 
 def test_an_operation_that_breaks_half_way_leaves_nothing(node: Node) -> None:
@@ -439,6 +469,213 @@ def test_an_overdue_message_that_comes_back_on_a_full_disk_comes_once_there_is_s
     assert node.drain() == []
     node.turn()
     assert node.drain() == ["slow"]
+
+
+# --- what is dealt with in the unit that sends it -------------------------------------------------
+
+
+def _early(node: Node, work: Callable[[], None] = lambda: None) -> None:
+    node.queue.hand_on_early(["Submit"], work)
+
+
+def _at_work(node: Node, limit: int = 100) -> Callable[[], None]:
+    """A consumer that writes a record for each message, and is done with it."""
+
+    def work() -> None:
+        rows = node.queue.receive("Submit", limit)
+        node.store.create([message(START, row.body) for row in rows])
+        node.queue.done(rows)
+
+    return work
+
+
+def test_what_is_sent_and_done_in_one_unit_is_never_written_and_its_effects_stand(
+    node: Node,
+) -> None:
+    _early(node, _at_work(node))
+    statements: list[str] = []
+    node.database.connection.set_trace_callback(statements.append)
+    node.queue.send("Submit", ["one", "two"], "ana")
+    node.watch()
+    node.turn()
+    assert (node.told, node.database.commits, node.seen_by_others()) == ([None], 1, 2)
+    assert not [one for one in statements if " queue " in one]
+    assert node.queue.depths()[1] == Depth("Submit", 0, 0, 0)
+    node.reopen()
+    assert node.drain() == []
+
+
+def test_what_is_sent_and_not_done_is_there_after_a_restart(node: Node) -> None:
+    _early(node, _at_work(node, limit=2))
+    node.queue.send("Submit", ["one", "two", "three", "four"], "ana")
+    node.turn()
+    assert [row.body for row in node.queue.receive("Submit", 1)] == ["three"]
+    assert node.queue.depths()[1] == Depth("Submit", 2, 0, 0)
+    node.reopen()
+    assert node.seen_by_others() == 2
+    assert node.drain() == ["three", "four"]
+
+
+def test_until_its_commit_neither_a_message_nor_its_effects_outlive_the_process(
+    node: Node,
+) -> None:
+    _early(node)
+    node.queue.send("Submit", ["one"], "ana")
+    _at_work(node)()
+    node.watch()
+    node.reopen()
+    assert (node.told, node.seen_by_others(), node.drain()) == ([], 0, [])
+
+
+def test_a_commit_that_fails_takes_what_it_would_have_written_out_of_memory(node: Node) -> None:
+    _early(node, _at_work(node, limit=1))
+    node.queue.send("Submit", ["done", "in hand", "waiting"], "ana")
+    node.watch()
+    with _failing_writes():
+        node.turn()
+        assert node.queue.receive("Submit", 10) == []
+    assert isinstance(node.told[0], sqlite3.OperationalError)
+    assert node.queue.depths()[1] == Depth("Submit", 0, 0, 0)
+    assert node.seen_by_others() == 0
+    node.queue.send("Submit", ["told again"], "ana")
+    node.turn()
+    assert node.seen_by_others() == 1
+    node.reopen()
+    assert node.drain() == []
+
+
+def test_who_is_not_done_at_a_commit_that_fails_ends_nothing_later(node: Node) -> None:
+    _early(node)
+    node.queue.send("Submit", ["lost"], "ana")
+    lost = node.queue.receive("Submit", 10)
+    with _failing_writes():
+        node.turn()
+    node.queue.send("Submit", ["next"], "ana")
+    node.queue.done(lost)
+    node.queue.failed(lost)
+    node.queue.give_back(lost)
+    node.turn()
+    assert node.drain() == ["next"]
+    assert node.queue.depths()[1] == Depth("Submit", 0, 0, 0)
+
+
+def test_who_is_done_after_the_commit_removes_what_that_has_written(node: Node) -> None:
+    _early(node)
+    node.queue.send("Submit", ["one", "two"], "ana")
+    rows = node.queue.receive("Submit", 10)
+    node.turn()
+    assert node.queue.depths()[1].ready == 2
+    node.queue.done(rows)
+    node.turn()
+    assert node.queue.depths()[1].ready == 0
+    node.reopen()
+    assert node.drain() == []
+
+
+def test_what_fails_in_the_unit_that_sent_it_comes_again_later(node: Node) -> None:
+    _early(node)
+    node.queue.send("Submit", ["bad"], "ana")
+    node.queue.failed(node.queue.receive("Submit", 10))
+    node.turn()
+    assert node.queue.depths()[1] == Depth("Submit", 0, 1, 0)
+    node.reopen()
+    node.now += 1
+    assert node.queue.receive("Submit", 10) == []
+    node.turn()
+    assert [(row.body, row.receives) for row in node.queue.receive("Submit", 10)] == [("bad", 2)]
+
+
+def test_work_that_meets_a_full_disk_before_a_commit_loses_the_whole_unit(node: Node) -> None:
+    def work() -> None:
+        with pytest.raises(sqlite3.OperationalError, match="disk is full"):
+            node.store.create([_too_large()])
+
+    _early(node, work)
+    node.queue.send("Submit", ["one"], "ana")
+    node.watch()
+    with _full_file(node.database):
+        node.turn()
+    assert isinstance(node.told[0], sqlite3.OperationalError)
+    node.reopen()
+    assert node.drain() == []
+
+
+def test_work_that_breaks_before_a_commit_loses_the_unit_and_not_the_next(node: Node) -> None:
+    breaks = [True, False]
+
+    def work() -> None:
+        if breaks.pop(0):
+            raise RuntimeError("so it goes")
+
+    _early(node, work)
+    node.queue.send("Submit", ["one"], "ana")
+    node.watch()
+    node.turn()
+    assert isinstance(node.told[0], RuntimeError)
+    node.queue.send("Submit", ["two"], "ana")
+    node.turn()
+    assert node.drain() == ["two"]
+
+
+class Books:
+    """What the present unit sent, ended and has in hand; and what is owed, by the commits."""
+
+    def __init__(self) -> None:
+        self.names = (str(number) for number in range(1_000_000))
+        self.sent: set[str] = set()
+        self.done: set[str] = set()
+        self.in_hand: list[Received] = []
+        self.owed: set[str] = set()
+
+    def close(self, *, durable: bool) -> None:
+        if durable:
+            self.owed = (self.owed | self.sent) - self.done
+        self.sent, self.done, self.in_hand = set(), set(), []
+
+
+def _one_of_many_things(node: Node, books: Books, chance: random.Random) -> None:
+    rows = node.queue.receive("Submit", chance.randint(1, 4))
+    what = chance.choice(["send", "send", "end", "fail", "redrive", "keep"])
+    if what == "send":
+        bodies = [next(books.names) for _ in range(chance.choice([1, 2, 9]))]
+        delay, group = chance.choice([0.0, 0.0, 5.0]), chance.choice(["ana", ""])
+        node.queue.send("Submit", bodies, group, delay=delay)
+        books.sent.update(bodies)
+    elif what == "redrive":
+        node.queue.redrive("Submit")
+    if what == "end":
+        node.queue.done(rows)
+        books.done.update(row.body for row in rows)
+    elif what == "fail":
+        node.queue.failed(rows, wait=chance.choice([0.0, None]))
+    else:
+        books.in_hand += rows
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_each_message_that_is_durable_comes_until_it_is_done_and_no_other_does(
+    node: Node, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is sent early or in its turn, redriven, delayed, or behind a backlog."""
+    monkeypatch.setattr(lanes, "_GROUP_ROWS", 6)
+    chance, books = random.Random(seed), Books()
+    _early(node)
+    for _ in range(300):
+        for _ in range(chance.randint(1, 6)):
+            _one_of_many_things(node, books, chance)
+        with _failing_writes() if chance.random() < 0.2 else nullcontext():
+            node.turn()
+        node.queue.give_back(books.in_hand)
+        books.close(durable=node.database.problem is None)
+        node.now += chance.choice([0.0, 10.0])
+    node.now += 1_000
+    node.queue.redrive("Submit")
+    node.turn()
+    first = node.queue.receive("Submit", 1)  # what was delayed is no more
+    node.turn()
+    node.queue.give_back(first)
+    assert books.owed
+    assert Counter(node.drain()) == Counter(books.owed)
 
 
 # --- redelivery ----------------------------------------------------------------------------------
@@ -618,6 +855,33 @@ def test_redriving_many_dead_letters_brings_all_of_them_once(node: Node) -> None
     node.turn()
     assert node.queue.depths()[1].dead == 0
     assert Counter(node.drain(100)) == Counter([*bodies, "waits already", "after"])
+
+
+def test_what_is_sent_in_the_unit_of_a_redrive_comes_once(node: Node) -> None:
+    _early(node)
+    node.queue.bury("Submit", "dead", "ana")
+    node.turn()
+    for when in ("before", "after"):
+        node.queue.send("Submit", [when], "ana")
+        if when == "before":
+            node.queue.redrive("Submit")
+    node.turn()
+    bodies = [row.body for row in node.queue.receive("Submit", 10)]
+    assert bodies == ["before", "dead", "after"]
+
+
+def test_what_lies_between_those_that_are_done_stays(node: Node) -> None:
+    for body in ("a", "b", "c", "d", "e"):
+        node.queue.send("Submit", [body], "ana")
+        node.queue.send("Submit", [body.upper()], "rui")
+        node.queue.send("Notify", [body], "ana")
+    node.turn()
+    ana, rui = (node.queue.receive("Submit", 10) for _ in range(2))
+    node.queue.done([*ana[:2], *rui[1:3], *ana[3:]])
+    node.turn()
+    left = node.database.read("SELECT body FROM queue WHERE queue = 'Submit' ORDER BY grp, id")
+    assert [body for (body,) in left] == ["c", "A", "D", "E"]
+    assert node.queue.depths()[0].ready == 5
 
 
 def test_a_redrive_whose_commit_fails_leaves_the_dead_letters(node: Node) -> None:

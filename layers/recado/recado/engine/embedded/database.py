@@ -8,6 +8,7 @@ sync is the window, nothing waits for company. What must not happen before the w
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,6 +16,7 @@ from recado.errors import Misconfigured
 from recado.observability import count, log, words_of
 
 After: TypeAlias = Callable[[BaseException | None], None]
+Rows: TypeAlias = Sequence[Sequence[Any]]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -75,6 +77,10 @@ class Database:
         """How a hop waits until its writes are durable."""
         self.on_lost: Callable[[], None] = lambda: None
         """Called when a unit of work was lost, before anything is read again."""
+        self.put_off: Callable[[], Iterable[tuple[str, Rows]]] = lambda: ()
+        """Called right before a commit: what has been kept for it, statements and their rows."""
+        self.on_end: After = lambda _: None
+        """Called when a unit has ended, before all that waits for it."""
         self.commits = 0
         self.problem: BaseException | None = None
         """Why the last unit could not be made durable."""
@@ -83,33 +89,35 @@ class Database:
         self._dirty = False
         self._spoiled: BaseException | None = None
         self.connection = _connect(path)
+        self._cursor = self.connection.cursor()  # one for all: a new one each time takes 1 us
 
     def write(self, sql: str, values: Sequence[Any]) -> int:
         """Runs one statement in the present unit of work: the number of rows it changed. A unit
         that misses a statement is lost as a whole."""
-        self._begin()
+        self.begin()
         try:
-            return self.connection.execute(sql, values).rowcount
+            return self._cursor.execute(sql, values).rowcount
         except Exception as error:
             self._spoil(error)
             raise
 
     def write_many(self, sql: str, values: Iterable[Sequence[Any]]) -> None:
         """Runs one statement for many rows."""
-        self._begin()
+        self.begin()
         try:
-            self.connection.executemany(sql, values)
+            self._cursor.executemany(sql, values)
         except Exception as error:
             self._spoil(error)
             raise
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Rows, the present unit's own writes included."""
-        return self.connection.execute(sql, values).fetchall()
+        return self._cursor.execute(sql, values).fetchall()
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Opens a unit of work unless one is open. Raises where that is lost already."""
         if not self._dirty:
-            self.connection.execute("BEGIN IMMEDIATE")
+            self._cursor.execute("BEGIN IMMEDIATE")
             self._dirty = True
             # Now, not after the operation: one that fails half way has a unit to end, too.
             if self.schedule is not None:
@@ -123,8 +131,7 @@ class Database:
         # back), nor may later writes of the unit when SQLite has rolled all of it back by itself.
         self._spoiled = error
         self.on_lost()
-        if self.connection.in_transaction:
-            self.connection.execute("ROLLBACK")
+        self._roll_back()
         if self.schedule is None:
             self.commit()
 
@@ -165,6 +172,7 @@ class Database:
         if problem is not None:
             self.on_lost()
             count("commits_failed")
+        self.on_end(problem)
         waiting, self._then = self._then, []
         for after in waiting:
             try:
@@ -174,25 +182,66 @@ class Database:
         return problem
 
     def _committed(self) -> BaseException | None:
+        statements = self._kept()
         self._dirty = False
         problem, self._spoiled = self._spoiled, None
         if problem is not None:
             return problem
         began = time.perf_counter()
         try:
-            self.connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
+            for sql, rows in statements:
+                self._cursor.executemany(sql, rows)
+            self._cursor.execute("COMMIT")
+        except Exception as error:  # whatever it is, the unit must not stay open
+            self._roll_back()
             return error
         self.commits += 1
         self.commit_seconds += time.perf_counter() - began
         return None
 
+    def _kept(self) -> Iterable[tuple[str, Rows]]:
+        """What was put off; nothing where the unit is lost, or is by that."""
+        try:
+            return self.put_off() if self._spoiled is None else ()
+        except Exception as error:
+            self._spoiled = error
+            self._roll_back()
+            return ()
+
+    def _roll_back(self) -> None:
+        if self.connection.in_transaction:
+            self._cursor.execute("ROLLBACK")
+
     def close(self) -> None:
         """Commits what is open, moves the log into the file, and closes it."""
         self.commit()
         self.connection.close()
+
+
+_AT_ONCE = (16, 4)  # rows of one statement: by itself each of them costs half as much again
+
+
+def inserts(into: str, rows: Rows) -> list[tuple[str, Rows]]:
+    """Statements, and their rows, that insert these rows: as few of them as that takes. `into` is
+    the statement up to its values."""
+    made: list[tuple[str, Rows]] = []
+    width, start = len(rows[0]) if rows else 0, 0
+    for size in (*_AT_ONCE, 1):
+        end = len(rows) - (len(rows) - start) % size
+        if end > start:
+            many = [
+                [value for row in rows[at : at + size] for value in row]
+                for at in range(start, end, size)
+            ]
+            made.append((_values(into, width, size), many))
+            start = end
+    return made
+
+
+@cache
+def _values(into: str, width: int, size: int) -> str:
+    row = f"({', '.join('?' * width)})"
+    return f"{into} VALUES {', '.join([row] * size)}"
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -1,6 +1,7 @@
 """A queue in memory: what waits in it by group (cost centre), and what is in hand."""
 
 from collections import deque
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -18,7 +19,7 @@ class Policy(Struct, frozen=True):
 
 
 class Group:
-    """What waits in memory for one cost centre in one queue."""
+    """What waits in memory for one cost centre in one queue, as it will be received."""
 
     __slots__ = ("behind", "rows", "size")
 
@@ -27,14 +28,31 @@ class Group:
         self.size = 0
         self.behind: int | None = None  # the last id in memory, where the file holds more
 
-    def add(self, row: Received) -> None:
-        self.rows.append(row)
-        self.size += len(row.body)
+    def add(self, rows: Sequence[Received]) -> None:
+        self.rows.extend(rows)
+        self.size += sum([len(row.body) for row in rows])
 
-    def pop(self) -> Received:
-        row = self.rows.popleft()
-        self.size -= len(row.body)
-        return row
+    def offer(self, rows: Sequence[Received]) -> bool:
+        """Takes them into memory, unless the file holds what comes before them or they would be too
+        many: whether it did."""
+        size = self.size + sum([len(row.body) for row in rows])
+        many = len(self.rows) + len(rows)
+        if self.behind is not None or many > _GROUP_ROWS or size > _GROUP_BYTES:
+            return False
+        self.rows.extend(rows)
+        self.size = size
+        return True
+
+    def take(self, limit: int) -> list[Received]:
+        rows = [self.rows.popleft() for _ in range(min(limit, len(self.rows)))]
+        self.size -= sum([len(row.body) for row in rows])
+        return rows
+
+    def cut(self, last: int) -> None:
+        """Forgets what comes after that id."""
+        left = [row for row in self.rows if int(row.id) <= last]
+        self.rows, self.size = deque(), 0
+        self.add(left)
 
     @property
     def full(self) -> bool:
