@@ -15,13 +15,17 @@ from node.gateway import Function
 from node.template import Consumer, Timer
 from node.template import Function as FunctionSpec
 from node.turns import Taking
-from node.waiting import start
+from node.waiting import can_wait, start
 from recado.engine import Received
 from recado.engine.embedded.queue import EmbeddedQueue
 from recado.observability import log
 
 # In this order: receipts and reports first, then what is new.
 _PRIORITY = ("Inbound", "Notify", "Expand", "Submit", "SubmitBulk")
+# What upstreams tell is dealt with in the same unit of work that makes it durable, where that can
+# be: what it changes is written, and its queue message not at all. Right for Track alone, which
+# touches nothing outside the engine. (Dispatch and Notify speak to the world.)
+_EARLY = ("Inbound",)
 _BATCHES_IN_HAND = 64  # of one queue
 _FEW = {"SubmitBulk": 4, "Expand": 2}  # of what is many: the others wait in the file
 _OF_ONE_GROUP = 16  # so that one slow customer leaves room for the others; of few, half of them
@@ -67,6 +71,7 @@ class Workers:
     def start(self) -> None:
         """Begins; what the directory holds from an earlier life is taken up first."""
         self._queue.on_ready = self.wake
+        self._queue.hand_on_early(_EARLY, self._pump_early)
         self._tick()
 
     @property
@@ -107,13 +112,21 @@ class Workers:
     def _pump(self) -> None:
         self._pumping = False
         for consumer in self._consumers:
-            while not self._stopping and self._in_hand[consumer.queue] < _most(consumer):
-                rows = self._queue.receive(
-                    consumer.queue, consumer.batch_size, self._busy_groups(consumer.queue)
-                )
-                if not rows:
-                    break
-                self._take_up(consumer, rows)
+            self._take_all(consumer)
+
+    def _pump_early(self) -> None:
+        """Right before a commit. Within a greenlet no other can begin: then it is as if late."""
+        for consumer in self._consumers:
+            if consumer.queue in _EARLY and not can_wait():
+                self._take_all(consumer)
+
+    def _take_all(self, consumer: Consumer) -> None:
+        queue, size, most = consumer.queue, consumer.batch_size, _most(consumer)
+        while not self._stopping and self._in_hand[queue] < most:
+            rows = self._queue.receive(queue, size, self._busy_groups(queue))
+            if not rows:
+                break
+            self._take_up(consumer, rows)
 
     def _busy_groups(self, queue: str) -> set[str]:
         most = _most_of_one_group(queue)
@@ -182,26 +195,26 @@ class Workers:
 
 
 def sqs_event(rows: Sequence[Received]) -> dict[str, Any]:
-    """The event that Lambda would get for these messages."""
+    """The event that Lambda would get for these messages, all of one queue and group."""
+    source = f"arn:aws:sqs:local:000000000000:{rows[0].queue}"
+    attributes = {n: _attributes(n, rows[0].group) for n in {row.receives for row in rows}}
     return {
         "Records": [
             {
                 "messageId": row.id,
                 "body": row.body,
-                "attributes": _attributes(row),
+                "attributes": attributes[row.receives],
                 "eventSource": "aws:sqs",
-                "eventSourceARN": f"arn:aws:sqs:local:000000000000:{row.queue}",
+                "eventSourceARN": source,
             }
             for row in rows
         ]
     }
 
 
-def _attributes(row: Received) -> dict[str, str]:
-    receives = str(row.receives)
-    if not row.group:
-        return {"ApproximateReceiveCount": receives}
-    return {"ApproximateReceiveCount": receives, "MessageGroupId": row.group}
+def _attributes(receives: int, group: str) -> dict[str, str]:
+    counted = {"ApproximateReceiveCount": str(receives)}
+    return {**counted, "MessageGroupId": group} if group else counted
 
 
 def load_functions(specs: Mapping[str, FunctionSpec]) -> dict[str, Callable[..., Any]]:

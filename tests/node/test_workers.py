@@ -111,6 +111,13 @@ class Gate:
         return failures()
 
 
+def full(database: Database, *, is_full: bool) -> None:
+    """The file may not grow, as where the disk is full; or it may again."""
+    used = database.connection.execute("PRAGMA page_count").fetchone()[0]
+    most = used if is_full else 1_000_000
+    database.connection.execute(f"PRAGMA max_page_count = {most}")
+
+
 def test_an_event_is_what_sqs_gives_to_lambda() -> None:
     rows = [Received("7", "Submit", "ana", "{}", 2), Received("8", "Submit", "ana", "[]", 1)]
     records = sqs_event(rows)["Records"]
@@ -290,6 +297,101 @@ def test_receipts_and_reports_come_before_what_is_new(tmp_path: Path) -> None:
     run(test)
 
 
+def test_what_upstreams_tell_is_dealt_with_in_the_unit_that_makes_it_durable(
+    tmp_path: Path,
+) -> None:
+    seen: list[tuple[str, int]] = []
+    told: list[tuple[BaseException | None, list[tuple[str, int]]]] = []
+
+    async def test() -> None:
+        places: list[Yard] = []
+
+        def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+            seen.extend((body, places[0].database.commits) for body in bodies(event))
+            return failures()
+
+        async with yard(tmp_path, handler) as place:
+            places.append(place)
+            before = place.database.commits
+            place.queue.send("Inbound", ["receipt"], "")
+            place.queue.send("Notify", ["report"], "ana")
+            place.queue.send("Submit", ["single"], "ana")
+            place.database.then(lambda problem: told.append((problem, list(seen))))
+            await place.until(lambda: len(seen) == 3)
+            assert told == [(None, [("receipt", before)])]
+            assert seen == [("receipt", before), ("report", before + 1), ("single", before + 1)]
+
+    run(test)
+
+
+def test_what_upstreams_tell_is_written_where_its_handler_waits_beyond_the_commit(
+    tmp_path: Path,
+) -> None:
+    done: list[str] = []
+
+    async def test() -> None:
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+            wait(asyncio.shield(opened))
+            done.extend(bodies(event))
+            return failures()
+
+        async with yard(tmp_path, handler) as place:
+            place.queue.send("Inbound", ["receipt"], "")
+            await place.until(lambda: place.depth("Inbound").ready == 1)
+            assert place.database.read("SELECT body FROM queue") == [("receipt",)]
+            opened.set_result(None)
+            await place.until(lambda: done == ["receipt"] and not place.depth("Inbound").ready)
+            assert place.database.read("SELECT body FROM queue") == []
+
+    run(test)
+
+
+def test_where_that_unit_is_lost_the_upstream_is_told_and_nothing_is_left_to_be_done(
+    tmp_path: Path,
+) -> None:
+    told: list[bool] = []
+
+    async def test() -> None:
+        places: list[Yard] = []
+
+        def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+            if bodies(event) == ["receipt"]:
+                places[0].queue.send("Expand", ["x" * 20_000], "ana")
+            return failures()
+
+        async with yard(tmp_path, handler) as place:
+            places.append(place)
+            full(place.database, is_full=True)
+            place.queue.send("Inbound", ["receipt"], "")
+            place.database.then(lambda problem: told.append(problem is None))
+            await place.until(lambda: told)
+            assert [depth.ready for depth in place.queue.depths()] == [0] * len(QUEUES)
+            full(place.database, is_full=False)
+            place.queue.send("Inbound", ["receipt"], "")
+            place.database.then(lambda problem: told.append(problem is None))
+            await place.until(lambda: len(told) == 2)
+            assert told == [False, True]
+
+    run(test)
+
+
+def test_stopping_leaves_what_upstreams_tell_for_the_next_life(tmp_path: Path) -> None:
+    gate = Gate()
+
+    async def test() -> None:
+        async with yard(tmp_path, gate) as place:
+            assert await place.workers.stop(1.0) is True
+            place.queue.send("Inbound", ["receipt"], "ana")
+            place.database.commit()
+            assert place.depth("Inbound").ready == 1
+        async with yard(tmp_path, gate) as place:
+            await place.until(lambda: gate.done == ["receipt"])
+
+    run(test)
+
+
 def test_what_an_earlier_life_left_is_taken_up_first(tmp_path: Path) -> None:
     gate = Gate()
 
@@ -405,10 +507,5 @@ def test_a_batch_whose_end_can_not_be_written_comes_again_when_there_is_room(
             await place.until(lambda: len(seen) >= 2)
             assert seen[:2] == [("one", "1"), ("one", "1")]
             await place.until(lambda: not place.depth().ready)
-
-    def full(database: Database, *, is_full: bool) -> None:
-        used = database.connection.execute("PRAGMA page_count").fetchone()[0]
-        most = used if is_full else 1_000_000
-        database.connection.execute(f"PRAGMA max_page_count = {most}")
 
     run(test)
