@@ -126,9 +126,10 @@ def _failing_writes() -> Iterator[None]:
 # --- syncs ---------------------------------------------------------------------------------------
 
 
-def test_the_writing_connection_has_a_write_ahead_log_and_syncs_in_full(
+def test_the_writing_connection_has_large_pages_and_a_write_ahead_log_and_syncs_in_full(
     node: Node,
 ) -> None:
+    assert node.database.read("PRAGMA page_size") == [(8192,)]
     assert node.database.read("PRAGMA journal_mode") == [("wal",)]
     assert node.database.read("PRAGMA synchronous") == [(2,)]
 
