@@ -1,4 +1,4 @@
-"""Ingest: what an upstream tells us is made durable raw, before anybody tries to understand it."""
+"""Ingest: what an upstream tells us is made durable raw, whether or not anybody will understand it."""
 
 import hmac
 from urllib.parse import unquote

@@ -22,7 +22,7 @@ log = logging.getLogger("recado")
 _NAMESPACE = "Recado"
 _FRAMES = 30  # of a trace, the innermost
 _CAUSES = 5  # of an exception, the nearest
-_counts: defaultdict[str, int] = defaultdict(int)  # a Counter adds at four times the cost
+_counts: defaultdict[str, int] = defaultdict(int)  # a Counter takes half as long again
 
 Handler: TypeAlias = Callable[[dict[str, Any], Any], Any]
 
