@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import io
 import json
+import logging
 import os
 import random
 import signal
@@ -66,6 +67,7 @@ def recado(*arguments: str | Path, env: Mapping[str, str] | None = None) -> Ran:
             patch.dict(os.environ, environment(env), clear=True),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
+            _logs_as_they_were(),
         ):
             main()
     except SystemExit as end:
@@ -73,6 +75,20 @@ def recado(*arguments: str | Path, env: Mapping[str, str] | None = None) -> Ran:
     finally:
         os.umask(mask)
     return Ran(code, out.getvalue(), err.getvalue())
+
+
+@contextlib.contextmanager
+def _logs_as_they_were() -> Iterator[None]:
+    """A command sends our process's log lines elsewhere: not those of the tests to come."""
+    loggers = [logging.getLogger(name) for name in (None, "recado", "node", "smpp")]
+    before = [(logger, logger.handlers, logger.level) for logger in loggers]
+    with patch.object(sys, "excepthook", sys.excepthook):
+        try:
+            yield
+        finally:
+            for logger, handlers, level in before:
+                logger.handlers = handlers
+                logger.setLevel(level)
 
 
 def free_port() -> int:
