@@ -1,4 +1,4 @@
-"""Ingest: what an upstream tells us is made durable raw, whether or not anybody will understand it."""
+"""Ingest: what an upstream tells us is made durable raw, whether anybody understands it or not."""
 
 import hmac
 from urllib.parse import unquote
