@@ -32,7 +32,8 @@ def _run(peers: Path, name: str, secs: int) -> dict[str, Any]:
     if name in _OURS:
         spec = json.loads(_SPEC.read_text())
         # Here, or it would count as time until it is ready.
-        subprocess.run(["bash", "-c", spec.pop("prep")], check=True, env=environment)
+        prepare = ["bash", "-c", spec.pop("prep")]
+        subprocess.run(prepare, check=True, env=environment, stdout=subprocess.DEVNULL)
         spec["procs"][0]["cmd"] += _OURS[name]
         written = _RUN / f"{name}.spec.json"
         written.write_text(json.dumps(spec))
