@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
-from unittest.mock import patch
 
 import botocore.session
 import time_machine
@@ -23,6 +22,7 @@ from recado.engine.aws import open_engine
 from recado.engine.aws.clients import Clients
 from recado.engine.aws.parallel import one_by_one
 from tests.support.emulator import REGION, Emulator
+from tests.support.quick_moto import quicker
 
 _TEMPLATE = load(TEMPLATE)
 _STACK = "recado"
@@ -127,9 +127,8 @@ class Account:
         self._clock = time_machine.travel(now, tick=False)
         self._traveller = self._clock.start()
         self._now = now
-        # moto asks for the time so often, and so slowly, that a long queue takes it seconds.
-        self._millis = patch("moto.sqs.models.unix_time_millis", self._milliseconds)
-        self._millis.start()
+        self._quicker = quicker(self._milliseconds)
+        self._quicker.__enter__()
         self._stack = Stack(self.clients(), queues)
 
     def at(self, now: float) -> None:
@@ -141,7 +140,7 @@ class Account:
         return round(self._now * 1000)
 
     def close(self) -> None:
-        self._millis.stop()
+        self._quicker.__exit__(None, None, None)
         self._clock.stop()
         self._mock.stop()
 
