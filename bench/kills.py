@@ -1,11 +1,13 @@
 """kill -9 under load, again and again, and what it costs: lost, doubled, and until it is ready.
 
-    BENCH_RUN=<folder> .venv/bin/python bench/kills.py [--kills 10] [--by http smpp]
+    BENCH_RUN=<folder> .venv/bin/python bench/kills.py [--kills 10] [--by http smpp] [--fronts 1]
 
 BENCH_RUN has the C programs of the peers' benchmark: `smscsim` (the SMSC), `load` (HTTP, closed
 loop over 32 connections) and `sink` (callbacks). By SMPP the load is bench/smpp_client.py, which
 gets its receipts by deliver_sm. `recado up` is killed at random moments under that load and started
-again at once. Then everything drains, and each of them tells by message number what it has seen:
+again at once; with `--fronts 1` it is two processes, and front and worker are killed in turn (the
+worker puts another front in the place of one that was). Then everything drains, and each of them
+tells by message number what it has seen:
 
 lost       got a yes and was never submitted, or its receipt reached nobody
 unreported was submitted, got no yes (the answer died with the gateway), and has no receipt either
@@ -24,13 +26,16 @@ import os
 import random
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +93,8 @@ class Killed:
 class Town:
     """All that runs."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.data = folder, folder / "data"
+    def __init__(self, folder: Path, fronts: int) -> None:
+        self.folder, self.data, self._fronts = folder, folder / "data", fronts
         self._running: list[subprocess.Popen[bytes]] = []
         stats = ("-s", str(_SMSC_STATS), "-o", str(folder / "smsc.bin"))
         self._run(str(_TOOLS / "smscsim"), "-p", str(_SMSC), *stats, "-d", "50")
@@ -121,14 +126,31 @@ class Town:
     def start(self) -> float:
         """Starts the gateway: the seconds until it is ready."""
         began = time.monotonic()
-        ports = ("--http-port", str(_HTTP), "--smpp-port", str(_SMPP))
+        ports = (
+            "--http-port",
+            str(_HTTP),
+            "--smpp-port",
+            str(_SMPP),
+            "--fronts",
+            str(self._fronts),
+        )
         up = ("up", "--data", str(self.data), *ports, "--no-simulator")
         self._node = self._run(str(_BIN / "recado"), *up)
         _until_answered(_HTTP, "/ready")
         return time.monotonic() - began
 
+    def kill_front(self) -> Killed:
+        """Kills the front alone: the worker is to put another one in its place."""
+        assert self._node is not None
+        found = ["pgrep", "-P", str(self._node.pid), "-f", "node.front"]
+        front = int(subprocess.run(found, check=True, capture_output=True).stdout)
+        os.kill(front, signal.SIGKILL)
+        began, taken, in_flight = time.monotonic(), self.taken(), self._in_flight()
+        _until_answered(_HTTP, "/ready")
+        return Killed(time.monotonic() - began, taken, in_flight)
+
     def kill(self) -> Killed:
-        """Kills the gateway and starts it again at once."""
+        """Kills the gateway (where it is two processes, the worker) and starts it again at once."""
         assert self._node is not None
         self._node.kill()
         self._node.wait()
@@ -185,15 +207,15 @@ def _load(way: str, seconds: float, town: Town) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def _killed(town: Town, pauses: list[float], until: float) -> list[Killed]:
+def _killed(town: Town, pauses: list[float], until: float, which: Sequence[str]) -> list[Killed]:
     """Kills it after each of these pauses, as long as the load lasts."""
     killed = []
-    for pause in pauses:
+    for pause, process in zip(pauses, cycle(which), strict=False):
         time.sleep(pause)
         if time.monotonic() >= until:
             break
-        killed.append(town.kill())
-        print(json.dumps({"kill": len(killed), "ready_s": round(killed[-1].ready_s, 2)}))
+        killed.append(town.kill_front() if process == "front" else town.kill())
+        print(json.dumps({"kill": process, "ready_s": round(killed[-1].ready_s, 2)}), flush=True)
     return killed
 
 
@@ -207,11 +229,13 @@ def _doubled_by(killed: list[Killed], taken: bytes) -> list[dict[int, int]]:
     return found
 
 
-def _measured(way: str, kills: int, chance: random.Random, town: Town) -> dict[str, Any]:
+def _measured(
+    way: str, kills: int, chance: random.Random, town: Town, which: Sequence[str]
+) -> dict[str, Any]:
     pauses = [chance.uniform(1.0, 4.0) for _ in range(kills)]
     seconds = sum(pauses) + 2.0 * kills + 3.0
     load, began = _load(way, seconds, town), time.monotonic()
-    killed = _killed(town, pauses, began + seconds)
+    killed = _killed(town, pauses, began + seconds, which)
     loaded = json.loads(load.communicate()[0])
     under_load = time.monotonic() - began
     town.drain()
@@ -224,6 +248,7 @@ def _measured(way: str, kills: int, chance: random.Random, town: Town) -> dict[s
     return {
         "way": way,
         "kills": len(killed),
+        "killed": [process for process, _ in zip(cycle(which), killed, strict=False)],
         "accepted": len(yes),
         "accepted_per_s": round(len(yes) / min(seconds, under_load), 1),
         "without_answer": loaded["lost"] if way == "smpp" else loaded["errors"],
@@ -252,10 +277,10 @@ def _measured(way: str, kills: int, chance: random.Random, town: Town) -> dict[s
 
 def _table(found: dict[str, Any]) -> None:
     print(f"\nby {found['way']}; the window is {found['window']}")
-    print("kill  ready s  in flight  submitted twice")
-    columns = zip(found["ready_s"], found["in_flight"], found["doubled"], strict=True)
-    for number, (ready, in_flight, doubled) in enumerate(columns, 1):
-        print(f"{number:>4}  {ready:>7.2f}  {in_flight:>9}  {doubled:>15}")
+    print("killed   ready s  in flight  submitted twice")
+    columns = (found[name] for name in ("killed", "ready_s", "in_flight", "doubled"))
+    for process, ready, in_flight, doubled in zip(*columns, strict=True):
+        print(f"{process:7}  {ready:>7.2f}  {in_flight:>9}  {doubled:>15}")
     for name in ("accepted", "accepted_not_submitted", "accepted_not_reported"):
         print(f"{name.replace('_', ' ')}: {found[name]}")
 
@@ -264,13 +289,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--by", nargs="*", choices=("http", "smpp"), default=["http", "smpp"])
+    parser.add_argument("--fronts", type=int, default=0)
     parser.add_argument("--seed", type=int, default=None, help="of the moments")
     told = parser.parse_args()
     for way in told.by:
         folder = Path(tempfile.mkdtemp(prefix="recado-kills-"))
-        town = Town(folder)
+        town = Town(folder, told.fronts)
+        which = ("front", "worker") if told.fronts else ("node",)
         try:
-            found = _measured(way, told.kills, random.Random(told.seed), town)
+            found = _measured(way, told.kills, random.Random(told.seed), town, which)
         finally:
             town.close()
             shutil.rmtree(folder)
