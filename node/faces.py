@@ -41,7 +41,7 @@ class Face(Protocol):
         """recado.http.Exchange. Only for greenlets of node.waiting."""
 
     @property
-    def submit(self) -> Submitting | None:
+    def submits_elsewhere(self) -> Submitting | None:
         """Hands messages to upstreams, where that is done elsewhere: connectors are where the
         sockets are."""
 
@@ -64,7 +64,7 @@ class Face(Protocol):
 class OwnFace:
     """A Face in the node's own process."""
 
-    submit: Submitting | None = None
+    submits_elsewhere: Submitting | None = None
 
     def __init__(self, doors: Doors) -> None:
         self._world = World(doors)

@@ -120,7 +120,7 @@ class FrontFace:
             return [_CUT_OFF for _ in requests]
         return [found(one) for one in told]
 
-    def submit(self, submits: Sequence[Submit], upstream: Upstream) -> list[Outcome]:
+    def submits_elsewhere(self, submits: Sequence[Submit], upstream: Upstream) -> list[Outcome]:
         """recado.connectors.Submitting. Dispatch has waited until its claims were durable."""
         if not self._up.is_set() and not wait(self._is_up()):
             return [Unavailable(_PATIENCE, _NO_FRONT.problem) for _ in submits]

@@ -68,7 +68,7 @@ def open_installation(
     turns: Turns = ALONE,
     *,
     holds_binds: bool = False,
-    submit: Submitting | None = None,
+    submits_elsewhere: Submitting | None = None,
 ) -> tuple[Deps, Database, Engine]:
     """The dependencies over a claimed data directory; with binds, where this process speaks SMPP to
     upstreams."""
@@ -84,6 +84,6 @@ def open_installation(
         turns,
         holds_binds=holds_binds,
         keyring=FolderKeyring(folder / SECRETS_NAME),
-        submit=submit,
+        submits_elsewhere=submits_elsewhere,
     )
     return deps, database, engine

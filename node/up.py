@@ -110,7 +110,7 @@ async def _run(
             face.exchange,
             turns.as_turns(),
             holds_binds=True,
-            submit=face.submit,
+            submits_elsewhere=face.submits_elsewhere,
         )
         queue, blobs = engine.queue, engine.blobs
         assert isinstance(queue, EmbeddedQueue)  # noqa: S101 - the embedded engine's

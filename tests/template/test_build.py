@@ -26,9 +26,9 @@ FUNCTIONS = [name for name, it in RESOURCES.items() if it["Type"] == "AWS::Serve
 LAYERS = [name for name, it in RESOURCES.items() if it["Type"] == "AWS::Serverless::LayerVersion"]
 
 # Lambda takes 250 MB of layers and function together; a cold start reads what it imports of them.
-# Ours were 7.4 MB in November 2026, without what was compiled. What takes them above this is looked
-# at first.
-LARGEST_LAYERS = 8_000_000
+# Ours are 8.0 MB in November 2026, without what was compiled: 7.1 of others, 0.9 of our own since SMPP
+# came. What takes them above this is looked at first.
+LARGEST_LAYERS = 8_500_000
 
 # Amazon Linux 2023, under Lambda's python3.13.
 LAMBDA_GLIBC = 34

@@ -40,11 +40,10 @@ def outgoing(
             url += ("&" if "?" in url else "?") + urlencode(_flat(content))
         if cost_centre.callback_get_form == "query":
             body = b""
+    headers = {"content-type": "application/json"} if body else {}
     # Stable over all tries of one report: the customer can tell a repetition by it.
     identifier = f"{record.id}.{report.kind}"
-    headers = signature(cost_centre.signing_secret, identifier, now, body)
-    if body:
-        headers["content-type"] = "application/json"
+    headers |= signature(cost_centre.signing_secret, identifier, now, body)
     return Outgoing(
         method=cost_centre.callback_method,
         url=url,

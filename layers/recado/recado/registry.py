@@ -1,14 +1,13 @@
 """Every dialect and every connector, by the name under which records and settings know it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from recado.connectors import Connector, Outcome, Submit, Submitting, Upstream
+from recado.connectors import Connector
 from recado.dialects import Dialect, directcall, zoug
-from recado.http import Exchange
 
 if TYPE_CHECKING:  # mypy holds each to the Protocol; at run time none is imported before its use
     from recado.connectors import simulator, smpp
@@ -62,12 +61,3 @@ def _imported(kind: str) -> Connector:
 
 
 CONNECTORS: Mapping[str, Connector] = _Connectors("simulator", "smpp")
-
-
-def submits_over(exchange: Exchange) -> Submitting:
-    """Each upstream's own connector, which reaches it over the exchange."""
-
-    def submit(submits: Sequence[Submit], upstream: Upstream) -> list[Outcome]:
-        return CONNECTORS[upstream.kind].submit(submits, upstream, exchange)
-
-    return submit

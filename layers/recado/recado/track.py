@@ -9,7 +9,7 @@ from recado.connectors import Incoming, RawCallback, Receipt, Upstream
 from recado.errors import Misconfigured
 from recado.ids import is_id
 from recado.lifecycle import received
-from recado.message import Key, Message, Record, State, key_of
+from recado.message import Key, Message, Record, key_of
 from recado.money import refund
 from recado.notices import customers_of, emit, emit_again, is_looked_at
 from recado.observability import count, follow, follows, log
@@ -21,7 +21,6 @@ from recado.wiring import Deps
 PATIENCE = 86_400.0  # how long a receipt may be ahead of its message, in seconds
 _REFERENCE_SEPARATOR = "."
 _decoder = msgspec.json.Decoder(RawCallback)
-_RECEIPTS = {state: f"receipts_{state.lower()}" for state in State}  # the metrics' names
 
 
 def reference_to(key: Key) -> str:
@@ -190,7 +189,7 @@ def _written(
         if kept is None:
             refused.append(receipt)
             continue
-        count(_RECEIPTS[receipt.told.state])
+        count(f"receipts_{receipt.told.state.lower()}")
         if debug:
             _follow("receipt", receipt, kept)
         seen = bool(before.reports) and is_looked_at(before, now)

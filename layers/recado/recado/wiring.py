@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from recado.connectors import Submitting
+from recado.connectors import Outcome, Submit, Submitting, Upstream
 from recado.directory import Directory
 from recado.engine import Engine
 from recado.errors import Misconfigured
 from recado.http import Exchange, Outgoing, Reached, Unreached
 from recado.keyring import NO_KEYS, Keyring
 from recado.message import Key
-from recado.registry import submits_over
+from recado.registry import CONNECTORS
 from recado.routing import Routing
 from recado.settings import Settings, read_settings
 
@@ -58,7 +58,7 @@ class Deps(Struct, frozen=True):
     directory: Directory
     routing: Routing
     exchange: Exchange
-    submit: Submitting
+    submits_elsewhere: Submitting | None  # where the sockets are another process's
     settings: Settings
     clock: Callable[[], float]
     read_pepper: Callable[[], bytes]
@@ -69,6 +69,12 @@ class Deps(Struct, frozen=True):
     telling: set[Key]  # records whose report is on its way from this environment
     resting: dict[str, float]  # what need not be done again before that time
     failing: dict[str, set[str]]  # by cost centre, the records that its endpoint failed at in a row
+
+    def submit(self, submits: Sequence[Submit], upstream: Upstream) -> list[Outcome]:
+        """Hands messages to an upstream: an outcome for each, in order."""
+        if self.submits_elsewhere is not None:
+            return self.submits_elsewhere(submits, upstream)
+        return CONNECTORS[upstream.kind].submit(submits, upstream, self.exchange)
 
     def breathe(self) -> None:
         """Called within long work: lets others have their turn."""
@@ -93,17 +99,17 @@ def assemble(  # noqa: PLR0913 - all that there is, put together in this one pla
     *,
     holds_binds: bool = False,
     keyring: Keyring = NO_KEYS,
-    submit: Submitting | None = None,
+    submits_elsewhere: Submitting | None = None,
 ) -> Deps:
     """The dependencies over an engine. A pepper that has to be fetched is fetched once, when it is
-    first needed. Upstreams are reached over the exchange, unless somebody else submits."""
+    first needed."""
     read_pepper = (lambda: pepper) if isinstance(pepper, bytes) else cache(pepper)
     return Deps(
         engine=engine,
         directory=Directory(engine.store, read_pepper, clock),
         routing=Routing(engine.store, clock),
         exchange=exchange,
-        submit=submit or submits_over(exchange),
+        submits_elsewhere=submits_elsewhere,
         settings=settings,
         clock=clock,
         read_pepper=read_pepper,
