@@ -268,7 +268,9 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     # Checkpoints run on this connection alone: SQLite before 3.51.3 may corrupt the file when
     # two connections write or checkpoint at the same time (the "WAL-reset" bug).
-    connection.execute("PRAGMA wal_autocheckpoint = 2000")
+    # Every 64 MB: a page that is written again and again is moved once for all of that. (With 16 MB
+    # the node took 10 to 20 % fewer messages a second.)
+    connection.execute("PRAGMA wal_autocheckpoint = 8000")
     connection.execute("PRAGMA cache_size = -16000")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.executescript(_SCHEMA)
