@@ -144,8 +144,13 @@ class Town:
         assert self._node is not None
         found = ["pgrep", "-P", str(self._node.pid), "-f", "node.front"]
         front = int(subprocess.run(found, check=True, capture_output=True).stdout)
+        # Held still, or it would have written down what it does not know of, before that is read.
+        self._node.send_signal(signal.SIGSTOP)
+        in_flight = self._in_flight()
         os.kill(front, signal.SIGKILL)
-        began, taken, in_flight = time.monotonic(), self.taken(), self._in_flight()
+        taken = self.taken()
+        self._node.send_signal(signal.SIGCONT)
+        began = time.monotonic()
         _until_answered(_HTTP, "/ready")
         return Killed(time.monotonic() - began, taken, in_flight)
 
