@@ -80,10 +80,9 @@ class Ways:
             return wait(self.binds(requests))
         # A hop's writes so far must not be lost once it has spoken to the world outside.
         self.settle()
-        return wait(self.exchanged(requests))
+        return wait(self._exchanged(requests))
 
-    async def exchanged(self, requests: Sequence[Outgoing]) -> Answers:
-        """The same for whoever awaits it, and has settled."""
+    async def _exchanged(self, requests: Sequence[Outgoing]) -> Answers:
         by_bind = [request for request in requests if request.url.startswith(_SCHEME)]
         if not by_bind:
             return await self.courier(requests)

@@ -169,7 +169,10 @@ def test_post_carries_a_json_body_and_no_query_string(world: World) -> None:
 
 
 @pytest.mark.parametrize("form", ["both", "body", "query"])
-@pytest.mark.parametrize("url", [CALLBACK_URL, CALLBACK_URL + "?loja=1"])
+@pytest.mark.parametrize(
+    "url",
+    [CALLBACK_URL, CALLBACK_URL + "?loja=1", CALLBACK_URL + "#aqui", CALLBACK_URL + "?loja=1#x"],
+)
 def test_get_carries_a_body_or_a_query_string_or_both(world: World, form: str, url: str) -> None:
     configured(world, callback_method="GET", callback_get_form=form, callback_url=url)
     identifier = world.send(reference_id="a b&c")

@@ -10,8 +10,8 @@ import uvloop
 
 from node.rpc import Link, Lost
 from node.rpc_errors import Fault
-from node.rpc_operations import Operations
-from node.waiting import start
+from node.rpc_operations import Operations, Served
+from node.waiting import start, wait
 from recado.errors import Conflict, Invalid, Misconfigured, NotFound, Refused
 from recado.message import Key
 from recado.submission import Refusal
@@ -63,13 +63,36 @@ class Counter:
         raise _ERRORS[which]
 
 
-def linked(test: Callable[[Link, Link, Counter], Awaitable[None]]) -> None:
+class Carrier(Counter):
+    """A Shop whose echo steps aside until somebody has asked for nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    def nothing(self) -> None:
+        self.asked.set()
+
+    def echo(self, content: bytes, times: int = 1) -> bytes:
+        wait(self.asked.wait())
+        return super().echo(content, times)
+
+
+def straight(shop: Counter) -> Served:
+    return OPERATIONS.served(Shop, shop, lambda after: after(None))
+
+
+def linked(
+    test: Callable[[Link, Link, Counter], Awaitable[None]],
+    make: Callable[[], Counter] = Counter,
+    serve: Callable[[Counter], Served] = straight,
+) -> None:
     """Runs a test with both ends of a link; the second one serves."""
 
     async def run() -> None:
-        loop, shop = asyncio.get_running_loop(), Counter()
+        loop, shop = asyncio.get_running_loop(), make()
         asking = Link({})
-        serving = Link(OPERATIONS.served(Shop, shop, lambda after: after(None)))
+        serving = Link(serve(shop))
         ours, theirs = socket.socketpair()
         await loop.create_unix_connection(lambda: asking, sock=ours)
         await loop.create_unix_connection(lambda: serving, sock=theirs)
@@ -160,6 +183,20 @@ def test_a_fault_arrives_as_a_fault_and_the_link_goes_on() -> None:
         assert await in_greenlet(lambda: shop.echo(b"x")) == b"x"
 
     linked(test)
+
+
+def test_what_is_carried_out_in_a_greenlet_may_step_aside_while_others_are_answered() -> None:
+    async def test(asking: Link, _: Link, __: Counter) -> None:
+        first = asking.asked(OPERATIONS.of[Shop, "echo"], b"ab", 2)
+        with pytest.raises(NotFound, match="a blob"):
+            await asking.asked(OPERATIONS.of[Shop, "fail"], "not found")
+        with pytest.raises(Fault, match="KeyError"):
+            await asking.asked(OPERATIONS.of[Shop, "fail"], "fault")
+        assert not first.done()
+        await asking.asked(OPERATIONS.of[Shop, "nothing"])
+        assert await first == b"abab"
+
+    linked(test, Carrier, lambda shop: OPERATIONS.carried(Shop, shop))
 
 
 def test_what_is_told_is_done_without_an_answer() -> None:

@@ -34,7 +34,8 @@ def outgoing(
     cost centre chose."""
     content = _content(record, report, cost_centre, blobs)
     body = _encoder.encode(content)
-    url = cost_centre.callback_url
+    # What follows a # is not sent, nor would be what we put behind it.
+    url = cost_centre.callback_url.partition("#")[0]
     if cost_centre.callback_method == "GET":
         if cost_centre.callback_get_form != "body":
             url += ("&" if "?" in url else "?") + urlencode(_flat(content))

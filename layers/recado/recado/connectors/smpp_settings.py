@@ -96,9 +96,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     dest_npi: int
     encoding: Literal["gsm", "latin1", "ucs2"]
     alphabet: Alphabet  # that of what we send with data_coding 0
-    gsm7_sizes: tuple[
-        int, int
-    ]  # of a text that GSM-7 has: what a single segment and one of several fit
+    gsm7_sizes: tuple[int, int]  # what fits a single segment of a text that GSM-7 has, or a part
     long: Literal["udh", "sar", "payload"]
     registered: int
     validity: bool
